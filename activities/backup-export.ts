@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import type { Storage } from '../azure/storage.js';
+import { HubferryError } from '../registry/errors.js';
+import { parseLine } from '../registry/line.js';
+import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
+import { edgeRow } from '../registry/scopes.js';
+import type { Deps } from './deps.js';
+import { type Line, type LongLine, lineBatches } from './lines.js';
+import { DEVICES_BLOB, EDGES_BLOB, MANIFEST_BLOB } from './work.js';
+
+/** The manifest of a snapshot: what it holds, without holding any of it. */
+export interface SnapshotInfo {
+  /** The name of its container. */
+  readonly id: string;
+  readonly host: string;
+  /** ISO time at which the export was complete. */
+  readonly taken: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly keys: boolean;
+  /** Lines: devices + modules, system modules included. */
+  readonly records: number;
+  readonly devices: number;
+  readonly modules: number;
+  readonly systemModules: number;
+  readonly edges: number;
+  /** Lines over the limit, which are refused. */
+  readonly longLines: number;
+}
+
+export interface SealInput {
+  readonly account: string;
+  readonly container: string;
+  readonly host: string;
+  readonly maxLineBytes: number;
+}
+
+export function backupExportActivities({ connections }: Deps) {
+  return {
+    async createContainer(input: { account: string; container: string }): Promise<void> {
+      await connections.storage(input.account).createContainer(input.container);
+    },
+
+    /**
+     * Reads an export once from end to end: counts, checks and hashes it, writes the side table of edge devices and the
+     * manifest that makes it a snapshot.
+     *
+     * @throws HubferryError SNAPSHOT_… for a damaged export.
+     */
+    async sealSnapshot(input: SealInput): Promise<SnapshotInfo> {
+      const storage = connections.storage(input.account);
+      const hash = createHash('sha256');
+      const edges = storage.writer(input.container, EDGES_BLOB);
+      const count = { records: 0, devices: 0, modules: 0, systemModules: 0, edges: 0, longLines: 0 };
+      let bytes = 0;
+      for await (const line of snapshotLines(storage, input.container, input.maxLineBytes, (part) => {
+        hash.update(part);
+        bytes += part.length;
+      })) {
+        count.records += 1;
+        if (line.record === null) {
+          count.longLines += 1;
+          continue;
+        }
+        const { record } = line;
+        if (record.moduleId === null) count.devices += 1;
+        else count.modules += 1;
+        if (isSystemModule(record)) count.systemModules += 1;
+        if (record.moduleId === null && record.iotEdge) {
+          count.edges += 1;
+          await edges.write(`${JSON.stringify(edgeRow(record))}\n`);
+        }
+      }
+      await edges.close();
+      const info: SnapshotInfo = {
+        id: input.container,
+        host: input.host,
+        taken: new Date().toISOString(),
+        bytes,
+        sha256: hash.digest('hex'),
+        keys: true,
+        ...count,
+      };
+      await storage.writeText(input.container, MANIFEST_BLOB, JSON.stringify(info));
+      return info;
+    },
+
+    /** @throws HubferryError SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED */
+    async readManifest(input: { account: string; id: string }): Promise<SnapshotInfo> {
+      const storage = connections.storage(input.account);
+      const text = (await storage.containerExists(input.id))
+        ? await storage.readText(input.id, MANIFEST_BLOB)
+        : null;
+      if (text === null) {
+        throw new HubferryError(
+          'SNAPSHOT_NOT_FOUND',
+          `There is no snapshot ${input.id} in ${input.account}.`,
+        );
+      }
+      const info = manifestOf(text);
+      if (info?.id === input.id) return info;
+      throw new HubferryError('SNAPSHOT_DAMAGED', `The manifest of snapshot ${input.id} cannot be read.`);
+    },
+  };
+}
+
+/** A manifest as `sealSnapshot` writes it, or null. */
+function manifestOf(text: string): SnapshotInfo | null {
+  try {
+    const info: unknown = JSON.parse(text);
+    if (!isJsonObject(info)) return null;
+    const { id, sha256, bytes, records } = info;
+    const known = [id, sha256].every((value) => typeof value === 'string');
+    return known && [bytes, records].every(Number.isSafeInteger) ? (info as unknown as SnapshotInfo) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A line of a snapshot: a record, or the place of a line that is too long to be one. */
+export interface SnapshotLine {
+  readonly record: RegistryRecord | null;
+  readonly text: string | null;
+  readonly offset: number;
+}
+
+/**
+ * The records of a snapshot's devices.txt, in order.
+ *
+ * @throws HubferryError SNAPSHOT_LINE_… naming snapshot and byte; SNAPSHOT_CUT when the last line ends in the middle.
+ */
+export async function* snapshotLines(
+  storage: Storage,
+  container: string,
+  maxLineBytes: number,
+  onBytes?: (bytes: Buffer) => void,
+): AsyncGenerator<SnapshotLine> {
+  let lastByte = 0x0a;
+  const stream = await storage.read(container, DEVICES_BLOB);
+  const batches = lineBatches(stream, {
+    maxLineBytes,
+    onBytes: (bytes) => {
+      lastByte = bytes.at(-1) ?? lastByte;
+      onBytes?.(bytes);
+    },
+  });
+  let pending: Line | LongLine | null = null; // held back by one, so that a bad last line can be told from a bad line
+  for await (const batch of batches) {
+    for (const line of batch) {
+      if (pending) yield parsed(container, pending, false);
+      pending = line;
+    }
+  }
+  if (pending) yield parsed(container, pending, lastByte !== 0x0a);
+}
+
+function parsed(container: string, line: Line | LongLine, unterminated: boolean): SnapshotLine {
+  if (line.text === null) return { record: null, text: null, offset: line.offset };
+  const text = line.offset === 0 && line.text.startsWith('\uFEFF') ? line.text.slice(1) : line.text;
+  try {
+    return { record: parseLine(text), text, offset: line.offset };
+  } catch (error) {
+    if (!(error instanceof HubferryError)) throw error;
+    const cut = unterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';
+    const where = `Snapshot ${container}, line at byte ${line.offset}`;
+    throw new HubferryError(cut ? 'SNAPSHOT_CUT' : error.code, `${where}: ${error.message}`);
+  }
+}

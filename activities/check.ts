@@ -1,0 +1,123 @@
+import { isLoopbackHost } from '../azure/connections.js';
+import type { Hub } from '../azure/hub.js';
+import type { Storage } from '../azure/storage.js';
+import { type ErrorCode, HubferryError } from '../registry/errors.js';
+import type { Deps } from './deps.js';
+import { SHARED_CONTAINER } from './work.js';
+
+/** One thing that was tried, and what came of it. */
+export interface Finding {
+  readonly subject: string;
+  readonly check: string;
+  readonly ok: boolean;
+  /** Why it failed. */
+  readonly code: ErrorCode | null;
+  readonly detail: string;
+  readonly hint: string | null;
+}
+
+export function checkActivities({ connections }: Deps) {
+  return {
+    /** Containers can be made, written, granted and deleted. */
+    async checkStorage(input: { account: string }): Promise<Finding[]> {
+      const { account } = input;
+      const container = `hf-check-${Date.now().toString(36)}`;
+      let storage: Storage | undefined;
+      const steps: [string, () => Promise<string>][] = [
+        [
+          'reach',
+          async () => {
+            storage = connections.storage(account);
+            await storage.ensureContainer(SHARED_CONTAINER);
+            return 'answers';
+          },
+        ],
+        [
+          'containers',
+          async () => {
+            if (!storage) throw new HubferryError('STORAGE_UNREACHABLE', 'not tried');
+            await storage.createContainer(container);
+            try {
+              await storage.writeText(container, 'probe', 'hubferry');
+              await storage.grant(container, 'output', 'rwdl', new Date(Date.now() + 60_000));
+              return 'can be made, written and granted';
+            } finally {
+              await storage.deleteContainer(container);
+            }
+          },
+        ],
+      ];
+      return findings(account, steps);
+    },
+
+    /** Rights are proven by calls that cannot change anything (service facts §1.4, §1.5, §4). */
+    async checkHub(input: { account: string; host: string }): Promise<Finding[]> {
+      const { account, host } = input;
+      const hub = (): Hub => connections.hub(host);
+      const steps: [string, () => Promise<string>][] = [
+        [
+          'reach and read',
+          async () => {
+            const { total } = await hub().statistics();
+            const { maxRecords } = connections.hubConfig(host);
+            return `${number(total)} devices, room for ${number(maxRecords)} records`;
+          },
+        ],
+        [
+          'reach storage',
+          async () => {
+            if (isLoopbackHost(new URL(account).hostname) && !isLoopbackHost(host)) {
+              throw new HubferryError('STORAGE_NOT_REACHABLE_BY_HUB', `${account} is on loopback`);
+            }
+            return 'same side of the network';
+          },
+        ],
+        [
+          'run jobs',
+          async () => {
+            await hub().probeJobs();
+            return 'allowed';
+          },
+        ],
+        [
+          'write devices',
+          async () => {
+            if (connections.hubConfig(host).readOnly) return 'not tried: readOnly';
+            await hub().probeWrite();
+            return 'allowed';
+          },
+        ],
+      ];
+      return findings(host, steps);
+    },
+  };
+}
+
+const number = (value: number): string => value.toLocaleString('en-US');
+
+/** After these the other steps would only say the same. */
+const ENDS_IT = new Set<ErrorCode>([
+  'HUB_NOT_CONFIGURED_HERE',
+  'HUB_UNREACHABLE',
+  'HUB_UNTRUSTED',
+  'HUB_UNAUTHORIZED',
+  'STORAGE_NOT_CONFIGURED_HERE',
+  'STORAGE_UNREACHABLE',
+  'STORAGE_UNAUTHORIZED',
+]);
+
+/** Tries one step after the other; what a step throws is its finding. */
+async function findings(subject: string, steps: [string, () => Promise<string>][]): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for (const [check, attempt] of steps) {
+    try {
+      found.push({ subject, check, ok: true, code: null, detail: await attempt(), hint: null });
+    } catch (error) {
+      if (!(error instanceof HubferryError)) throw error;
+      const { code, message, hint } = error;
+      found.push({ subject, check, ok: false, code, detail: `${code}: ${message}`, hint });
+      if (ENDS_IT.has(code)) break;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,62 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import {
+  ApplicationFailure,
+  ApplicationFailureCategory,
+  CancelledFailure,
+  TemporalFailure,
+} from '@temporalio/common';
+import { ERRORS, HubferryError } from '../registry/errors.js';
+
+type Activity = (input: never) => Promise<unknown>;
+
+/**
+ * Gives every activity the same manners: it beats while it works, so that a dead worker is noticed and a cancellation
+ * arrives; and it fails with one of our codes, retried or not as the catalogue says.
+ */
+export function guarded<A extends Record<string, Activity>>(activities: A): A {
+  return Object.fromEntries(
+    Object.entries(activities).map(([name, activity]) => [name, guard(activity)]),
+  ) as A;
+}
+
+function guard(activity: Activity): Activity {
+  return async (input) => {
+    const context = Context.current();
+    const timeout = activityInfo().heartbeatTimeoutMs ?? 30_000;
+    const beat = setInterval(() => context.heartbeat(), timeout / 3);
+    try {
+      return await activity(input);
+    } catch (error) {
+      if (context.cancellationSignal.aborted) throw new CancelledFailure('The activity was cancelled.');
+      throw failureOf(error);
+    } finally {
+      clearInterval(beat);
+    }
+  };
+}
+
+function failureOf(error: unknown): Error {
+  if (error instanceof TemporalFailure) return error;
+  const known = error instanceof HubferryError ? error : asKnown(error);
+  const { retryable } = ERRORS[known.code];
+  return ApplicationFailure.create({
+    type: known.code,
+    message: known.message,
+    nonRetryable: !retryable,
+    // A passing fault is expected and retried: it is not worth an error in the log each time.
+    ...(retryable ? { category: ApplicationFailureCategory.BENIGN } : {}),
+  });
+}
+
+/** A socket that broke in the middle of a stream surfaces as a bare system error; anything else is a bug of ours. */
+function asKnown(error: unknown): HubferryError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (/^(E[A-Z]{3,}|REQUEST_SEND_ERROR|PARSE_ERROR|ABORT_ERR)$/.test(code)) {
+    return new HubferryError('STORAGE_UNREACHABLE', `A connection broke while data was moving (${code}).`);
+  }
+  // Messages of foreign errors may quote what they were given, so only their kind and place are told.
+  const kind = error instanceof Error ? error.name : typeof error;
+  const place =
+    error instanceof Error ? (error.stack?.split('\n').find((frame) => frame.includes(' at ')) ?? '') : '';
+  return new HubferryError('INTERNAL', `Unexpected ${kind}${place.replace(/\(.*[\\/]/, '(')}`);
+}

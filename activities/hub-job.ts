@@ -1,0 +1,141 @@
+import type { HubCalls, HubJob } from '../azure/hub.js';
+import { HubferryError } from '../registry/errors.js';
+import type { JobRequest, QueueRequest, RunSettings } from '../workflows/messages.js';
+import type { Deps } from './deps.js';
+import { DEVICES_BLOB, ERROR_LOG_BLOB } from './work.js';
+
+/** A value and the hub calls it cost. */
+export interface Counted<T> {
+  readonly value: T;
+  readonly calls: HubCalls;
+}
+
+/** The ids the hub knew before our create, and the id it gave us: what a repeated attempt must know (design §4). */
+const BEFORE_BLOB = 'hubferry/jobs-before.json';
+const JOB_BLOB = 'hubferry/job.json';
+
+/** What a hub may do in a job's container: it writes, replaces and deletes its output, and reads its input. */
+const OUTPUT_RIGHTS = 'racwdl';
+const INPUT_RIGHTS = 'rl';
+
+export type SubmitInput = Pick<JobRequest, 'host' | 'account' | 'container' | 'type' | 'settings'> & {
+  readonly strangers: readonly string[];
+};
+
+export type SubmitAnswer =
+  | {
+      readonly kind: 'submitted';
+      readonly jobId: string;
+      readonly adopted: boolean;
+      readonly grantedUntil: number;
+    }
+  | { readonly kind: 'slot taken' };
+
+export interface PollInput {
+  readonly host: string;
+  readonly account: string;
+  readonly container: string;
+  readonly jobId: string;
+  /** Epoch ms until which the hub may use the container. */
+  readonly grantedUntil: number;
+  readonly settings: RunSettings;
+}
+
+export function hubJobActivities({ connections, client, hubQueue }: Deps) {
+  return {
+    /** Puts a caller in the hub's line, and starts the line where there is none. Safe to repeat. */
+    async enqueueJob(input: { taskQueue: string; request: QueueRequest }): Promise<void> {
+      const { host } = input.request.job;
+      await client.workflow.signalWithStart(hubQueue.type, {
+        workflowId: hubQueue.idOf(host),
+        taskQueue: input.taskQueue,
+        args: [host, []],
+        signal: hubQueue.signal,
+        signalArgs: [input.request],
+        staticSummary: `Jobs of ${host}`,
+      });
+    },
+
+    /**
+     * Creates the job, once. The hub gives no id of ours to a job, so what it listed before the create is written down
+     * first; a repeated attempt takes a job of our type that was not there before as ours, until the end confirms it.
+     */
+    async submitJob(input: SubmitInput): Promise<Counted<SubmitAnswer>> {
+      const { account, container, type } = input;
+      const hub = connections.hub(input.host);
+      const storage = connections.storage(account);
+      const grantedUntil = Date.now() + input.settings.sasLifetime;
+      const submitted = (jobId: string, adopted: boolean): Counted<SubmitAnswer> => ({
+        value: { kind: 'submitted', jobId, adopted, grantedUntil },
+        calls: hub.takeCalls(),
+      });
+
+      const noted = await storage.readText(container, JOB_BLOB);
+      if (noted !== null) return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
+
+      const listed = await hub.listJobs();
+      const before = await storage.readText(container, BEFORE_BLOB);
+      if (before !== null) {
+        const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
+        const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
+        if (ours) return submitted(ours.jobId, true);
+      } else {
+        await storage.writeText(container, BEFORE_BLOB, JSON.stringify(listed.map((job) => job.jobId)));
+      }
+      const until = new Date(grantedUntil);
+      try {
+        const output = await storage.grant(container, 'output', OUTPUT_RIGHTS, until);
+        const job =
+          type === 'export'
+            ? await hub.createExport(output, { excludeKeys: false })
+            : await hub.createImport(await storage.grant(container, 'input', INPUT_RIGHTS, until), output);
+        await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
+        return submitted(job.jobId, false);
+      } catch (error) {
+        if (!(error instanceof HubferryError && error.code === 'HUB_SLOT_TAKEN')) throw error;
+        // A clear no: our create made no job, so a later attempt starts from a fresh list. After an unclear attempt the
+        // old list stays, since the job that holds the slot may be our own.
+        if (before === null) await storage.deleteBlob(container, BEFORE_BLOB);
+        return { value: { kind: 'slot taken' }, calls: hub.takeCalls() };
+      }
+    },
+
+    /** Looks at a job once, and lengthens the hub's access to the container while the job lives. */
+    async pollJob(input: PollInput): Promise<Counted<{ job: HubJob | null; grantedUntil: number }>> {
+      const hub = connections.hub(input.host);
+      const job = await hub.getJob(input.jobId);
+      let { grantedUntil } = input;
+      const half = input.settings.sasLifetime / 2;
+      if (Date.now() > grantedUntil - half) {
+        grantedUntil = Date.now() + input.settings.sasLifetime;
+        await connections.storage(input.account).extend(input.container, new Date(grantedUntil));
+      }
+      return { value: { job, grantedUntil }, calls: hub.takeCalls() };
+    },
+
+    /** Whether a job that ended was ours: only ours wrote into our private container. */
+    async confirmJob(input: {
+      account: string;
+      container: string;
+      type: 'export' | 'import';
+    }): Promise<boolean> {
+      const blob = input.type === 'export' ? DEVICES_BLOB : ERROR_LOG_BLOB;
+      return (await connections.storage(input.account).size(input.container, blob)) !== null;
+    },
+
+    async cancelJob(input: { host: string; jobId: string }): Promise<Counted<null>> {
+      const hub = connections.hub(input.host);
+      await hub.cancelJob(input.jobId);
+      return { value: null, calls: hub.takeCalls() };
+    },
+
+    /** Takes the hub's access to the job's container back, and the notes of the submission with it. */
+    async closeJob(input: { account: string; container: string }): Promise<void> {
+      const storage = connections.storage(input.account);
+      if (!(await storage.containerExists(input.container))) return;
+      await storage.revoke(input.container);
+      await storage.deleteBlob(input.container, BEFORE_BLOB);
+      await storage.deleteBlob(input.container, JOB_BLOB);
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import type { Storage } from '../azure/storage.js';
+import { parseErrorLine } from '../registry/error-log.js';
+import { parseDesiredLine, printImportLine } from '../registry/line.js';
+import { partitionOf } from '../registry/partition.js';
+import { recordKey } from '../registry/record.js';
+import { EdgeTable } from '../registry/scopes.js';
+import type { Chunk } from '../registry/waves.js';
+import type { Rejected } from '../workflows/messages.js';
+import type { Deps } from './deps.js';
+import { lineBatches } from './lines.js';
+import { LINES_PER_MARK } from './reconcile.js';
+import { SAMPLES } from './transform.js';
+import { DEVICES_BLOB, EDGES_BLOB, ERROR_LOG_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
+
+export interface ChunkInput {
+  readonly account: string;
+  /** The job's private container. */
+  readonly container: string;
+  readonly work: string;
+  readonly pass: number;
+  readonly chunk: Chunk;
+  readonly partitions: number;
+}
+
+export interface StageInput extends ChunkInput {
+  readonly targetSnapshot: string;
+}
+
+/** One entry of the hub's error log may echo a whole line, several times over. */
+const ERROR_LINE_LIMIT = 64 * 1024 * 1024;
+
+export function importActivities({ connections }: Deps) {
+  return {
+    /**
+     * Writes the lines of one chunk into the container of its job, as import lines: parents become the scopes that the
+     * target gave them. A child whose parent is not on the target is withheld, and counts as rejected.
+     */
+    async stageChunk(input: StageInput): Promise<{ lines: number; withheld: number; samples: Rejected[] }> {
+      const storage = connections.storage(input.account);
+      await storage.createContainer(input.container);
+      const scopes = await targetScopes(storage, input);
+      const writer = storage.writer(input.container, DEVICES_BLOB);
+      const withheld = new Rejections(storage, input, 'withheld');
+      let lines = 0;
+      for await (const line of chunkLines(storage, input)) {
+        let missing: string | null = null;
+        const text = printImportLine(line, 'create', (parent) => {
+          const scope = scopes.scopeOf(parent);
+          if (scope === null) missing = parent;
+          return scope ?? '';
+        });
+        if (missing === null) {
+          lines += 1;
+          await writer.write(`${text}\n`);
+        } else {
+          await withheld.add(line, 'PARENT_MISSING', `its parent ${String(missing)} is not on the target`);
+        }
+      }
+      await writer.close();
+      return { lines, ...(await withheld.close()) };
+    },
+
+    /**
+     * Reads the error log of a finished import: the only word on its lines. The log may echo lines with their keys, so
+     * nothing of its text leaves here; users get our own words for the code.
+     *
+     * @returns `known: false` where the hub left no log: then only the next snapshot can tell.
+     */
+    async readErrorLog(
+      input: ChunkInput,
+    ): Promise<{ known: boolean; rejected: number; samples: Rejected[] }> {
+      const storage = connections.storage(input.account);
+      if ((await storage.size(input.container, ERROR_LOG_BLOB)) === null) {
+        return { known: false, rejected: 0, samples: [] };
+      }
+      const rejections = new Rejections(storage, input, 'log');
+      const stream = await storage.read(input.container, ERROR_LOG_BLOB);
+      for await (const batch of lineBatches(stream, { maxLineBytes: ERROR_LINE_LIMIT })) {
+        for (const { text } of batch) {
+          const error = text === null ? null : parseErrorLine(text);
+          if (error?.key) await rejections.book(error.key, String(error.code), error.reason);
+          else rejections.nameless();
+        }
+      }
+      const { withheld: rejected, samples } = await rejections.close();
+      return { known: true, rejected, samples };
+    },
+  };
+}
+
+/** The change lines of a chunk, in order, read by range from the partitions that hold them. */
+async function* chunkLines(storage: Storage, { work, pass, chunk }: ChunkInput): AsyncGenerator<string> {
+  for (const part of chunk.parts) {
+    const marks = JSON.parse(
+      (await storage.readText(work, workBlob.marks(pass, part.partition, chunk.wave))) ?? '[0]',
+    ) as number[];
+    const mark = Math.floor(part.fromLine / LINES_PER_MARK);
+    let skip = part.fromLine - mark * LINES_PER_MARK;
+    let left = part.lines;
+    const blob = workBlob.changes(pass, part.partition, chunk.wave);
+    for await (const batch of ownLines(storage, work, blob, marks[mark] ?? 0)) {
+      const wanted = batch.slice(skip, skip + left);
+      skip = Math.max(0, skip - batch.length);
+      left -= wanted.length;
+      yield* wanted;
+      if (left === 0) break;
+    }
+  }
+}
+
+/** Scopes of the target's edge devices: those it had, and those this pass created. */
+async function targetScopes(
+  storage: Storage,
+  { work, pass, targetSnapshot }: StageInput,
+): Promise<EdgeTable> {
+  const rows = await edgeRowsOf(storage, targetSnapshot, EDGES_BLOB);
+  for await (const { name } of storage.list(work, workBlob.edgesCreated(pass))) {
+    rows.push(...(await edgeRowsOf(storage, work, name)));
+  }
+  return EdgeTable.of(rows);
+}
+
+/** Records that will not arrive with this chunk, each once, kept by partition for the verdict. */
+class Rejections {
+  readonly #storage: Storage;
+  readonly #input: ChunkInput;
+  readonly #kind: string;
+  readonly #byPartition = new Map<number, Map<string, Rejected>>();
+  #nameless = 0;
+
+  constructor(storage: Storage, input: ChunkInput, kind: string) {
+    this.#storage = storage;
+    this.#input = input;
+    this.#kind = kind;
+  }
+
+  async add(desiredLine: string, code: string, reason: string): Promise<void> {
+    const line = parseDesiredLine(desiredLine);
+    if (line.kind === 'record')
+      await this.book(recordKey(line.record.deviceId, line.record.moduleId), code, reason);
+  }
+
+  /** The same record may be named many times in one log (service facts §3.1). */
+  async book(record: string, code: string, reason: string): Promise<void> {
+    const partition = partitionOf(record.split('/', 1)[0] ?? record, this.#input.partitions);
+    const list = this.#byPartition.get(partition) ?? new Map<string, Rejected>();
+    list.set(record, { record, code, reason });
+    this.#byPartition.set(partition, list);
+  }
+
+  nameless(): void {
+    this.#nameless += 1;
+  }
+
+  async close(): Promise<{ withheld: number; samples: Rejected[] }> {
+    const { work, pass, chunk } = this.#input;
+    const samples: Rejected[] = [];
+    let count = 0;
+    for (const [partition, list] of this.#byPartition) {
+      const name = workBlob.rejected(partition, `${this.#kind}-${pass}-${chunk.wave}-${chunk.number}`);
+      const writer = this.#storage.writer(work, name);
+      for (const rejection of list.values()) {
+        count += 1;
+        if (samples.length < SAMPLES) samples.push(rejection);
+        await writer.write(`${JSON.stringify(rejection)}\n`);
+      }
+      await writer.close();
+    }
+    return { withheld: Math.min(count + this.#nameless, chunk.lines), samples };
+  }
+}

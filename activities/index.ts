@@ -1,0 +1,34 @@
+import { backupExportActivities } from './backup-export.js';
+import { checkActivities } from './check.js';
+import { cleanupActivities } from './cleanup.js';
+import type { Deps } from './deps.js';
+import { edgeActivities } from './edge.js';
+import { guarded } from './guard.js';
+import { hubJobActivities } from './hub-job.js';
+import { importActivities } from './import.js';
+import { planActivities } from './plan.js';
+import { preflightActivities } from './preflight.js';
+import { reconcileActivities } from './reconcile.js';
+import { reportActivities } from './report.js';
+import { transformActivities } from './transform.js';
+
+export type { Deps } from './deps.js';
+
+/** All activities: the only place with side effects. */
+export function createActivities(deps: Deps) {
+  return guarded({
+    ...preflightActivities(deps),
+    ...checkActivities(deps),
+    ...hubJobActivities(deps),
+    ...backupExportActivities(deps),
+    ...transformActivities(deps),
+    ...reconcileActivities(deps),
+    ...planActivities(deps),
+    ...importActivities(deps),
+    ...edgeActivities(deps),
+    ...cleanupActivities(deps),
+    ...reportActivities(deps),
+  });
+}
+
+export type Activities = ReturnType<typeof createActivities>;

@@ -1,0 +1,77 @@
+import { isUtf8 } from 'node:buffer';
+import { Context } from '@temporalio/activity';
+import { HubferryError } from '../registry/errors.js';
+
+/** One line of a blob, without its line end. */
+export interface Line {
+  readonly text: string;
+  /** Bytes from the start of the stream. */
+  readonly offset: number;
+}
+
+/** A line that is longer than allowed: only where it stands is kept, so memory stays bounded. */
+export interface LongLine {
+  readonly text: null;
+  readonly offset: number;
+}
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/**
+ * Splits a stream of bytes at line ends (LF or CRLF) and yields the non-empty lines in batches, one per chunk of the
+ * stream. A character never falls apart between chunks, since lines are cut as bytes. `onBytes` sees every byte.
+ *
+ * @throws HubferryError SNAPSHOT_LINE_NOT_JSON for a line that is not UTF-8; the activity's cancellation.
+ */
+export async function* lineBatches(
+  stream: AsyncIterable<Buffer>,
+  options: { readonly maxLineBytes: number; readonly onBytes?: (bytes: Buffer) => void },
+): AsyncGenerator<(Line | LongLine)[]> {
+  const { cancellationSignal } = Context.current();
+  let held: Buffer[] = []; // the beginning of a line whose end has not come yet
+  let heldBytes = 0;
+  let tooLong = false;
+  let lineStart = 0;
+
+  const take = (end: Buffer): Line | LongLine | null => {
+    const offset = lineStart;
+    const long = tooLong || heldBytes + end.length > maxLine;
+    const bytes = long || held.length === 0 ? end : Buffer.concat([...held, end]);
+    lineStart += heldBytes + end.length + 1;
+    held = [];
+    heldBytes = 0;
+    tooLong = false;
+    if (long) return { text: null, offset };
+    const body = bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes;
+    if (body.length === 0) return null;
+    if (!isUtf8(body)) {
+      throw new HubferryError('SNAPSHOT_LINE_NOT_JSON', `The line at byte ${offset} is not valid UTF-8.`);
+    }
+    return { text: body.toString('utf8'), offset };
+  };
+
+  const maxLine = options.maxLineBytes + 1; // its CR does not count
+  for await (const chunk of stream) {
+    cancellationSignal.throwIfAborted();
+    options.onBytes?.(chunk);
+    const lines: (Line | LongLine)[] = [];
+    let from = 0;
+    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
+      const line = take(chunk.subarray(from, at));
+      if (line) lines.push(line);
+      from = at + 1;
+    }
+    const rest = chunk.subarray(from);
+    heldBytes += rest.length;
+    if (heldBytes > maxLine) {
+      tooLong = true;
+      held = [];
+    } else if (rest.length > 0) held.push(rest);
+    if (lines.length > 0) yield lines;
+  }
+  if (heldBytes > 0) {
+    const line = take(Buffer.alloc(0));
+    if (line) yield [line];
+  }
+}

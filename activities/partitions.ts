@@ -1,0 +1,32 @@
+import type { BlobWriter, Storage } from '../azure/storage.js';
+
+/** Small blocks, since a step holds one buffer per open partition. */
+const BLOCK_BYTES = 512 * 1024;
+
+/** Writers for one blob per partition, opened when first needed and all closed at the end. */
+export class PartitionWriters {
+  readonly #writers = new Map<number, BlobWriter>();
+  readonly #storage: Storage;
+  readonly #container: string;
+  readonly #blob: (partition: number) => string;
+
+  constructor(storage: Storage, container: string, blob: (partition: number) => string) {
+    this.#storage = storage;
+    this.#container = container;
+    this.#blob = blob;
+  }
+
+  /** Adds one line, given without its end, to a partition. */
+  async write(partition: number, line: string): Promise<void> {
+    let writer = this.#writers.get(partition);
+    if (writer === undefined) {
+      writer = this.#storage.writer(this.#container, this.#blob(partition), { blockBytes: BLOCK_BYTES });
+      this.#writers.set(partition, writer);
+    }
+    await writer.write(`${line}\n`);
+  }
+
+  async close(): Promise<void> {
+    for (const writer of this.#writers.values()) await writer.close();
+  }
+}

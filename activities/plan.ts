@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { planHash, saltedDigest } from '../registry/digest.js';
+import { parseDesiredLine } from '../registry/line.js';
+import type { Policy } from '../registry/reconcile.js';
+import { recordKey } from '../registry/record.js';
+import type { Deps } from './deps.js';
+import { ownLines, SHARED_CONTAINER, workBlob } from './work.js';
+
+export interface SealPlanInput {
+  readonly account: string;
+  readonly work: string;
+  readonly run: string;
+  readonly pass: number;
+  readonly partitions: number;
+  readonly policy: Policy;
+  /** Whether this is the run's plan, of which key, kind and a salted digest stay after the run. */
+  readonly keep: boolean;
+}
+
+export function planActivities({ connections }: Deps) {
+  return {
+    /** Hashes the changes of a pass, and stores what may stay of a plan: no content, only keys, kinds and digests. */
+    async sealPlan(input: SealPlanInput): Promise<{ hash: string }> {
+      const { account, work, pass, partitions, policy } = input;
+      const storage = connections.storage(account);
+      const digests: Buffer[] = [];
+      for (let partition = 0; partition < partitions; partition++) {
+        for await (const bytes of await storage.read(work, workBlob.digests(pass, partition)))
+          digests.push(bytes);
+      }
+      const hash = planHash(Buffer.concat(digests), policy);
+      if (input.keep) {
+        const salt = randomBytes(16);
+        const writer = storage.writer(SHARED_CONTAINER, `plans/${input.run}.ndjson`);
+        await writer.write(
+          `${JSON.stringify({ plan: hash, run: input.run, policy, salt: salt.toString('hex') })}\n`,
+        );
+        for (let partition = 0; partition < partitions; partition++) {
+          for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
+            for await (const batch of ownLines(storage, work, name)) {
+              for (const text of batch) {
+                const line = parseDesiredLine(text);
+                if (line.kind !== 'record') continue;
+                const key = recordKey(line.record.deviceId, line.record.moduleId);
+                await writer.write(
+                  `${JSON.stringify({ key, kind: 'create', digest: saltedDigest(salt, text) })}\n`,
+                );
+              }
+            }
+          }
+        }
+        await writer.close();
+      }
+      return { hash };
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { isLoopbackHost } from '../azure/connections.js';
+import { HubferryError } from '../registry/errors.js';
+import type { HubCallCounts } from '../workflows/messages.js';
+import type { Deps } from './deps.js';
+import type { Counted } from './hub-job.js';
+import { SHARED_CONTAINER } from './work.js';
+
+export interface PreflightInput {
+  readonly account: string;
+  /** Null: no hub is read. */
+  readonly source: string | null;
+  /** Null: no hub is written. */
+  readonly target: string | null;
+}
+
+export interface PreflightAnswer {
+  readonly host: string;
+  readonly calls: HubCallCounts;
+  readonly maxRecords: number;
+  /** Device configurations and edge deployments; null where the hub does not tell. */
+  readonly configurations: number | null;
+}
+
+export function preflightActivities({ connections }: Deps) {
+  return {
+    /** Asks every hub and the storage account one harmless question, before anything is begun. */
+    async preflight(input: PreflightInput): Promise<PreflightAnswer[]> {
+      const { account, source, target } = input;
+      const hosts = [source, target].filter((host) => host !== null);
+      if (source !== null && source === target) {
+        throw new HubferryError('SAME_HUB', `Source and target are the same hub, ${source}.`);
+      }
+      for (const host of hosts) {
+        if (isLoopbackHost(new URL(account).hostname) && !isLoopbackHost(host)) {
+          throw new HubferryError(
+            'STORAGE_NOT_REACHABLE_BY_HUB',
+            `${host} cannot reach the storage account ${account}.`,
+          );
+        }
+      }
+      await connections.storage(account).ensureContainer(SHARED_CONTAINER);
+      return Promise.all(
+        hosts.map(async (host) => {
+          const hub = connections.hub(host);
+          const { maxRecords } = connections.hubConfig(host);
+          await hub.statistics();
+          const configurations = host === source ? await hub.listConfigurations() : null;
+          return { host, calls: hub.takeCalls(), maxRecords, configurations: configurations?.length ?? null };
+        }),
+      );
+    },
+
+    async statistics(input: { host: string }): Promise<Counted<{ total: number }>> {
+      const hub = connections.hub(input.host);
+      const { total } = await hub.statistics();
+      return { value: { total }, calls: hub.takeCalls() };
+    },
+  };
+}

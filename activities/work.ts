@@ -1,0 +1,67 @@
+import type { Storage } from '../azure/storage.js';
+import { type EdgeRow, EdgeTable } from '../registry/scopes.js';
+import { lineBatches } from './lines.js';
+
+/** The hub's own default name, which its Microsoft client cannot change. */
+export const DEVICES_BLOB = 'devices.txt';
+/** Written by the hub into the output container of an import (service facts §3.1). */
+export const ERROR_LOG_BLOB = 'importErrors.log';
+/** The shared container without secrets: runs/, plans/, reports/. */
+export const SHARED_CONTAINER = 'hubferry';
+
+/** Blobs beside a snapshot's devices.txt. */
+export const MANIFEST_BLOB = 'manifest.json';
+export const EDGES_BLOB = 'edges.ndjson';
+
+/** Names inside a run's private work container. Partitions of one device id hold its modules too. */
+export const workBlob = {
+  desired: (partition: number) => `desired/${pad(partition)}`,
+  desiredEdges: 'desired-edges.ndjson',
+  actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
+  digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
+  changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
+  marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,
+  edgesListed: (pass: number, wave: string) => `pass-${pass}/edges-listed/${wave}`,
+  edgesCreated: (pass: number, wave = '') => `pass-${pass}/edges-created/${wave}`,
+  rejected: (partition: number, chunk = '') => `rejected/${pad(partition)}/${chunk}`,
+};
+
+const pad = (number: number): string => String(number).padStart(4, '0');
+
+/** Our own lines are never longer than what was accepted plus what we add. */
+const OWN_LINE_LIMIT = 64 * 1024 * 1024;
+
+/** The lines of one of our own blobs, in batches; none where there is no blob. */
+export async function* ownLines(
+  storage: Storage,
+  container: string,
+  blob: string,
+  offset = 0,
+): AsyncGenerator<string[]> {
+  const bytes = await storage.size(container, blob);
+  if (bytes === null || bytes <= offset) return;
+  const stream = await storage.read(container, blob, { offset });
+  for await (const batch of lineBatches(stream, { maxLineBytes: OWN_LINE_LIMIT })) {
+    yield batch.map((line) => line.text ?? '');
+  }
+}
+
+/** All lines of one of our own blobs: for blobs that are one partition or a side table. */
+export async function allOwnLines(storage: Storage, container: string, blob: string): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const batch of ownLines(storage, container, blob)) for (const line of batch) lines.push(line);
+  return lines;
+}
+
+/** The edge devices of a snapshot, as the side table that gives every partition its parents. */
+export async function edgeTableOf(
+  storage: Storage,
+  container: string,
+  blob = EDGES_BLOB,
+): Promise<EdgeTable> {
+  return EdgeTable.of(await edgeRowsOf(storage, container, blob));
+}
+
+export async function edgeRowsOf(storage: Storage, container: string, blob: string): Promise<EdgeRow[]> {
+  return (await allOwnLines(storage, container, blob)).map((line) => JSON.parse(line) as EdgeRow);
+}

@@ -1,0 +1,132 @@
+import type { BlockBlobClient } from '@azure/storage-blob';
+import { type StorageCall, storageError } from './storage-errors.js';
+import type { BlobWriter } from './storage-port.js';
+
+/** Bytes of a block: large enough for few calls, small enough for dozens of writers at once. A blob has 50,000 at most. */
+export const BLOCK_BYTES = 4 * 1024 * 1024;
+
+/** Blocks of one writer that are on their way at the same time. */
+const IN_FLIGHT = 2;
+
+/** What a blob is written with. */
+export interface BlockTarget {
+  readonly call: StorageCall;
+  readonly blob: BlockBlobClient;
+  readonly contentType: string;
+  readonly blockBytes: number;
+  /** Makes the signal that ends one request which takes too long. */
+  readonly deadline: () => AbortSignal;
+}
+
+/**
+ * Cuts what it is given into blocks of exactly `blockBytes` and numbers them, so that equal data makes equal blocks.
+ * A blob of one block is sent in one call. Buffers are not copied: they must stay as they are.
+ */
+export class BlockWriter implements BlobWriter {
+  readonly #target: BlockTarget;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #bytes = 0;
+  #blocks: string[] = [];
+  #sending = new Set<Promise<void>>();
+  #failure: unknown;
+  #state: 'open' | 'closed' | 'aborted' = 'open';
+
+  constructor(target: BlockTarget) {
+    this.#target = target;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  write(data: string | Buffer): Promise<void> | void {
+    this.#mustBeOpen();
+    const piece = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+    if (piece.length === 0) return undefined;
+    this.#pending.push(piece);
+    this.#pendingBytes += piece.length;
+    this.#bytes += piece.length;
+    return this.#pendingBytes > this.#target.blockBytes ? this.#sendWhole() : undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#mustBeOpen();
+    await this.#sendWhole();
+    this.#state = 'closed';
+    const { call, blob, contentType, deadline } = this.#target;
+    const blobHTTPHeaders = { blobContentType: contentType };
+    const rest = this.#take(this.#pendingBytes);
+    try {
+      if (this.#blocks.length === 0) {
+        await blob.upload(rest, rest.length, { blobHTTPHeaders, abortSignal: deadline() });
+        return;
+      }
+      if (rest.length > 0) this.#send(rest);
+      while (this.#sending.size > 0) await this.#wait();
+      this.#mustBeWell();
+      await blob.commitBlockList(this.#blocks, { blobHTTPHeaders, abortSignal: deadline() });
+    } catch (error) {
+      throw storageError(call, error);
+    }
+  }
+
+  abort(): void {
+    this.#state = 'aborted';
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+
+  /** Sends all whole blocks but the last byte: what is left over is known to be the end only at `close`. */
+  async #sendWhole(): Promise<void> {
+    const { blockBytes } = this.#target;
+    while (this.#pendingBytes > blockBytes && this.#state === 'open') {
+      this.#mustBeWell();
+      if (this.#sending.size >= IN_FLIGHT) {
+        await this.#wait();
+      } else {
+        this.#send(this.#take(blockBytes));
+      }
+    }
+    this.#mustBeWell();
+  }
+
+  #send(block: Buffer): void {
+    const { blob, deadline } = this.#target;
+    const id = Buffer.from(`hf-${String(this.#blocks.length).padStart(6, '0')}`).toString('base64');
+    this.#blocks.push(id);
+    const sent: Promise<void> = blob
+      .stageBlock(id, block, block.length, { abortSignal: deadline() })
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          this.#failure ??= error;
+        },
+      )
+      .finally(() => this.#sending.delete(sent));
+    this.#sending.add(sent);
+  }
+
+  #wait(): Promise<void> {
+    return Promise.race(this.#sending);
+  }
+
+  /** The next `bytes` of what is buffered, in one piece. */
+  #take(bytes: number): Buffer {
+    const all =
+      this.#pending.length === 1 ? (this.#pending[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#pending);
+    const rest = all.subarray(bytes);
+    this.#pending = rest.length === 0 ? [] : [rest];
+    this.#pendingBytes = rest.length;
+    return all.subarray(0, bytes);
+  }
+
+  #mustBeWell(): void {
+    if (this.#failure !== undefined) throw storageError(this.#target.call, this.#failure);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#state !== 'open') throw new Error(`the blob is already ${this.#state}`);
+    this.#mustBeWell();
+  }
+}

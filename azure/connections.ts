@@ -1,0 +1,68 @@
+import type { Config, HubConfig } from '../config/model.js';
+import { HubferryError } from '../registry/errors.js';
+import type { Hub } from './hub.js';
+import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
+import { openStorage, type Storage } from './storage.js';
+
+export { isLoopbackHost } from './loopback.js';
+
+/** The hubs and the storage that this worker has credentials for, each opened when it is first asked for. */
+export class Connections {
+  readonly #config: Config;
+  readonly #options: OpenHubOptions;
+  readonly #hubs = new Map<string, HubClient>();
+  #storage: Storage | undefined;
+
+  constructor(config: Config, options: OpenHubOptions = {}) {
+    this.#config = config;
+    this.#options = options;
+  }
+
+  /**
+   * A view of a hub: views share sockets, but each counts its own calls, so that activities at work at the same time do
+   * not take each other's counts.
+   *
+   * @param host canonical
+   * @throws HubferryError HUB_NOT_CONFIGURED_HERE
+   */
+  hub(host: string): Hub {
+    let client = this.#hubs.get(host);
+    if (client === undefined) {
+      client = openHub(this.hubConfig(host), this.#options);
+      this.#hubs.set(host, client);
+    }
+    return client.view();
+  }
+
+  /** The first alias of a host in the file; `readOnly` holds for all of them. @throws HubferryError HUB_NOT_CONFIGURED_HERE */
+  hubConfig(host: string): HubConfig {
+    const hub = [...this.#config.hubs.values()].find((candidate) => candidate.host === host);
+    if (hub !== undefined) return hub;
+    throw new HubferryError(
+      'HUB_NOT_CONFIGURED_HERE',
+      `${this.#config.path} has no hub with the host ${host}`,
+    );
+  }
+
+  /** @throws HubferryError STORAGE_NOT_CONFIGURED_HERE */
+  storage(account: string): Storage {
+    const { storage, path } = this.#config;
+    if (storage?.account !== account) {
+      const has = storage === null ? 'no storage' : `storage ${storage.account}`;
+      throw new HubferryError('STORAGE_NOT_CONFIGURED_HERE', `${path} has ${has}; asked for was ${account}`);
+    }
+    this.#storage ??= openStorage(storage);
+    return this.#storage;
+  }
+
+  /** Closes all sockets. */
+  close(): void {
+    for (const hub of this.#hubs.values()) hub.close();
+    this.#hubs.clear();
+  }
+}
+
+/** The connections of a configuration; nothing is sent until they are used. */
+export function createConnections(config: Config, options: OpenHubOptions = {}): Connections {
+  return new Connections(config, options);
+}

@@ -1,0 +1,100 @@
+import { isJsonObject } from '../registry/record.js';
+import type { DeviceIdentity, HubJob, ModuleIdentity } from './hub.js';
+import { textOrNull } from './json.js';
+import { scrub } from './scrub.js';
+
+// Every reader gives null for an answer that is not what it reads.
+
+const STATUS: Readonly<Record<string, HubJob['status']>> = {
+  enqueued: 'enqueued',
+  queued: 'enqueued',
+  scheduled: 'enqueued',
+  running: 'running',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+};
+
+/** Reads JobProperties. The URIs in the answer to a create are left behind: they hold the SAS. */
+export function readJob(value: unknown): HubJob | null {
+  if (!isJsonObject(value)) return null;
+  const { jobId, type, status, progress, failureReason } = value;
+  if (typeof jobId !== 'string' || jobId === '') return null;
+  return {
+    jobId,
+    type: textOrNull(type) ?? 'unknown',
+    status: STATUS[String(status).toLowerCase()] ?? 'unknown',
+    progress: typeof progress === 'number' ? progress : null,
+    failureReason: typeof failureReason === 'string' && failureReason !== '' ? scrub(failureReason) : null,
+  };
+}
+
+/** Reads the answer of `GET /jobs`. */
+export function readJobs(value: unknown): HubJob[] | null {
+  if (!Array.isArray(value)) return null;
+  const jobs = value.map(readJob);
+  return jobs.every((job) => job !== null) ? jobs : null;
+}
+
+/** Reads the answer of `GET /statistics/devices`. */
+export function readStatistics(value: unknown): { total: number; enabled: number; disabled: number } | null {
+  if (!isJsonObject(value)) return null;
+  const { totalDeviceCount: total, enabledDeviceCount: enabled, disabledDeviceCount: disabled } = value;
+  if (typeof total !== 'number' || typeof enabled !== 'number' || typeof disabled !== 'number') return null;
+  return { total, enabled, disabled };
+}
+
+export function readDevice(value: unknown): DeviceIdentity | null {
+  if (!isJsonObject(value) || typeof value['deviceId'] !== 'string') return null;
+  const { deviceId, parentScopes } = value;
+  return {
+    ...value,
+    deviceId,
+    etag: textOrNull(value['etag']),
+    generationId: textOrNull(value['generationId']) ?? '',
+    status: textOrNull(value['status']) ?? 'enabled',
+    statusReason: textOrNull(value['statusReason']),
+    authentication: isJsonObject(value['authentication']) ? value['authentication'] : null,
+    capabilities: isJsonObject(value['capabilities']) ? value['capabilities'] : null,
+    deviceScope: textOrNull(value['deviceScope']),
+    parentScopes: Array.isArray(parentScopes)
+      ? parentScopes.filter((scope) => typeof scope === 'string')
+      : [],
+  };
+}
+
+/** The body that puts a device back: what is null or empty is left out, as a hub leaves it out. */
+export function deviceBody(device: DeviceIdentity): Record<string, unknown> {
+  const { parentScopes, ...rest } = device;
+  return {
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null)),
+    ...(parentScopes.length === 0 ? {} : { parentScopes }),
+  };
+}
+
+export function readModule(value: unknown): ModuleIdentity | null {
+  if (!isJsonObject(value)) return null;
+  const { deviceId, moduleId } = value;
+  if (typeof deviceId !== 'string' || typeof moduleId !== 'string') return null;
+  return {
+    ...value,
+    deviceId,
+    moduleId,
+    etag: textOrNull(value['etag']),
+    managedBy: textOrNull(value['managedBy']),
+    authentication: isJsonObject(value['authentication']) ? value['authentication'] : null,
+  };
+}
+
+/** Reads a page of a query. */
+export function readRows(value: unknown): Record<string, unknown>[] | null {
+  return Array.isArray(value) && value.every(isJsonObject) ? value : null;
+}
+
+/** Reads the answer of `GET /configurations`. */
+export function readConfigurations(value: unknown): { id: string }[] | null {
+  const rows = readRows(value);
+  if (rows === null) return null;
+  const ids = rows.map((row) => row['id']);
+  return ids.every((id) => typeof id === 'string') ? ids.map((id) => ({ id })) : null;
+}

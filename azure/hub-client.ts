@@ -1,0 +1,329 @@
+import { randomUUID } from 'node:crypto';
+import iothub, { type Registry } from 'azure-iothub';
+import type { HubConfig } from '../config/model.js';
+import { HubferryError } from '../registry/errors.js';
+import { isJsonObject } from '../registry/record.js';
+import { HubAgent } from './agent.js';
+import type { DeviceIdentity, Hub, HubCalls, HubJob, ModuleIdentity, Twin } from './hub.js';
+import {
+  deviceBody,
+  readConfigurations,
+  readDevice,
+  readJob,
+  readJobs,
+  readModule,
+  readRows,
+  readStatistics,
+} from './hub-answers.js';
+import {
+  HubAnswerError,
+  type HubCall,
+  hubAnswerError,
+  hubSilentError,
+  unreadableAnswer,
+} from './hub-errors.js';
+import { callRegistry, openRegistry } from './microsoft-registry.js';
+import { callRest, type RestAnswer, type RestRequest } from './rest.js';
+import { type SasCredentials, sasCredentials, sasToken } from './sas.js';
+
+export interface OpenHubOptions {
+  /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS. */
+  readonly ca?: string | Buffer;
+  /** Milliseconds that the hub may be silent; 60 s by default. */
+  readonly timeout?: number;
+}
+
+/** Rows of a query page: the most that a hub gives at once. */
+const PAGE_SIZE = 1_000;
+
+/** A client of a hub. Nothing is sent until it is asked for something. */
+export function openHub(hub: HubConfig, options: OpenHubOptions = {}): HubClient {
+  return new HubClient(connect(hub, options));
+}
+
+/** What all views of a hub share. */
+interface Connection {
+  readonly host: string;
+  readonly readOnly: boolean;
+  readonly credentials: SasCredentials;
+  readonly agent: HubAgent;
+  readonly registry: Registry;
+  /**
+   * Creates jobs, each on a socket of its own: a kept-alive one that the server has just closed would look like a lost
+   * reply, after which nobody knows whether there is a job.
+   */
+  readonly creator: Registry;
+}
+
+function connect({ host, connectionString, readOnly }: HubConfig, options: OpenHubOptions): Connection {
+  const agent = new HubAgent(options);
+  return {
+    host,
+    readOnly,
+    credentials: sasCredentials(connectionString),
+    agent,
+    registry: openRegistry(connectionString, agent),
+    creator: openRegistry(connectionString, new HubAgent({ ...options, keepAlive: false })),
+  };
+}
+
+/** A hub through Microsoft's client (jobs, statistics) and our own (everything with user content). */
+export class HubClient implements Hub {
+  readonly host: string;
+  readonly policy: string;
+  readonly #connection: Connection;
+  #calls: HubCalls = { jobs: 0, polls: 0, other: 0 };
+
+  constructor(connection: Connection) {
+    this.host = connection.host;
+    this.policy = connection.credentials.policy;
+    this.#connection = connection;
+  }
+
+  /** The same hub over the same sockets, with counts of its own. */
+  view(): HubClient {
+    return new HubClient(this.#connection);
+  }
+
+  /** Closes the sockets of all views. */
+  close(): void {
+    this.#connection.agent.destroy();
+  }
+
+  takeCalls(): HubCalls {
+    const calls = this.#calls;
+    this.#calls = { jobs: 0, polls: 0, other: 0 };
+    return calls;
+  }
+
+  async statistics(): Promise<{ total: number; enabled: number; disabled: number }> {
+    const call = this.#call('count its devices');
+    this.#calls.other += 1;
+    const answer = await callRegistry(call, () => this.#connection.registry.getRegistryStatistics());
+    return readStatistics(answer.responseBody) ?? unreadable(call);
+  }
+
+  async listJobs(): Promise<HubJob[]> {
+    const call = this.#call('list its jobs');
+    this.#calls.jobs += 1;
+    const answer = await callRegistry(call, () => this.#connection.registry.listJobs());
+    return readJobs(answer.responseBody) ?? unreadable(call);
+  }
+
+  async createExport(containerSas: string, { excludeKeys }: { excludeKeys: boolean }): Promise<HubJob> {
+    const call = this.#call('create an export job');
+    this.#calls.jobs += 1;
+    const { creator } = this.#connection;
+    const answer = await callRegistry(call, () => creator.exportDevicesToBlob(containerSas, excludeKeys));
+    return readJob(answer) ?? unreadable(call);
+  }
+
+  async createImport(inputSas: string, outputSas: string): Promise<HubJob> {
+    const call = this.#call('create an import job');
+    this.#guardWrite(call);
+    this.#calls.jobs += 1;
+    const { creator } = this.#connection;
+    const answer = await callRegistry(call, () => creator.importDevicesFromBlob(inputSas, outputSas));
+    return readJob(answer) ?? unreadable(call);
+  }
+
+  async getJob(jobId: string): Promise<HubJob | null> {
+    const call = this.#call(`read job ${jobId}`);
+    this.#calls.polls += 1;
+    const { registry } = this.#connection;
+    const answer = await missing(callRegistry(call, () => registry.getJob(encodeURIComponent(jobId))));
+    return answer === null ? null : (readJob(answer) ?? unreadable(call));
+  }
+
+  async cancelJob(jobId: string): Promise<void> {
+    const call = this.#call(`cancel job ${jobId}`);
+    this.#calls.jobs += 1;
+    const { registry } = this.#connection;
+    await missing(callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))));
+  }
+
+  async getDevice(deviceId: string): Promise<DeviceIdentity | null> {
+    const call = this.#call(`read device ${deviceId}`);
+    const body = await missing(this.#rest(call, { method: 'GET', path: path('devices', deviceId) }));
+    return body === null ? null : (readDevice(json(call, body)) ?? unreadable(call));
+  }
+
+  async putDevice(device: DeviceIdentity, ifMatch: string): Promise<DeviceIdentity> {
+    const call = this.#call(`update device ${device.deviceId}`);
+    this.#guardWrite(call);
+    const answer = await this.#rest(call, {
+      method: 'PUT',
+      path: path('devices', device.deviceId),
+      headers: { 'If-Match': quoted(ifMatch) },
+      body: deviceBody(device),
+    });
+    return readDevice(json(call, answer)) ?? unreadable(call);
+  }
+
+  async getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null> {
+    const call = this.#call(`read module ${deviceId}/${moduleId}`);
+    const request: RestRequest = { method: 'GET', path: path('devices', deviceId, 'modules', moduleId) };
+    const body = await missing(this.#rest(call, request));
+    return body === null ? null : (readModule(json(call, body)) ?? unreadable(call));
+  }
+
+  async getTwin(deviceId: string, moduleId?: string): Promise<Twin | null> {
+    const ids = moduleId === undefined ? [deviceId] : [deviceId, 'modules', moduleId];
+    const call = this.#call(
+      `read the twin of ${moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`}`,
+    );
+    const body = await missing(this.#rest(call, { method: 'GET', path: path('twins', ...ids) }));
+    if (body === null) return null;
+    const twin = json(call, body);
+    return isJsonObject(twin) ? twin : unreadable(call);
+  }
+
+  async *query(
+    text: string,
+    pageSize: number = PAGE_SIZE,
+  ): AsyncGenerator<readonly Record<string, unknown>[]> {
+    const call = this.#call('run a query');
+    let continuation: string | undefined;
+    do {
+      const answer: RestAnswer = await this.#rest(call, {
+        method: 'POST',
+        path: path('devices', 'query'),
+        headers: {
+          'x-ms-max-item-count': String(pageSize),
+          ...(continuation === undefined ? {} : { 'x-ms-continuation': continuation }),
+        },
+        body: { query: text },
+        repeatable: true,
+      });
+      yield readRows(json(call, answer)) ?? unreadable(call);
+      const next = answer.headers['x-ms-continuation'];
+      continuation = typeof next === 'string' && next !== '' ? next : undefined;
+    } while (continuation !== undefined);
+  }
+
+  async listConfigurations(): Promise<{ id: string }[] | null> {
+    const call = this.#call('list its configurations');
+    const answer = await answered(
+      this.#rest(call, { method: 'GET', path: path('configurations') }),
+      NOT_OFFERED,
+    );
+    return answer === null ? null : (readConfigurations(json(call, answer)) ?? unreadable(call));
+  }
+
+  async probeWrite(): Promise<void> {
+    const deviceId = `hubferry-probe-${randomUUID()}`;
+    const call = this.#call('write devices');
+    this.#guardWrite(call);
+    // An update of a device that is not there, and with an ETag that none has, in case a hub takes "*" for "create".
+    const answer = await answered(
+      this.#rest(call, {
+        method: 'PUT',
+        path: path('devices', deviceId),
+        headers: { 'If-Match': quoted('aHViZmVycnk=') },
+        body: { deviceId, status: 'disabled', authentication: { type: 'sas' } },
+      }),
+      [404, 412],
+    );
+    if (answer === null) return;
+    await missing(
+      this.#rest(call, {
+        method: 'DELETE',
+        path: path('devices', deviceId),
+        headers: { 'If-Match': quoted('*') },
+      }),
+    );
+    throw new HubferryError(
+      'HUB_REFUSED',
+      `${this.host} created device ${deviceId} by an update with If-Match: it does not guard updates as an IoT hub does`,
+    );
+  }
+
+  async probeJobs(containerUri: string = UNREACHABLE_CONTAINER): Promise<void> {
+    let job: HubJob;
+    try {
+      job = await this.createExport(containerUri, { excludeKeys: true });
+    } catch (error) {
+      // Rights are looked at before the container, and the container before the slot or after it.
+      if (error instanceof HubAnswerError && (error.status === 400 || error.code === 'HUB_SLOT_TAKEN'))
+        return;
+      throw error;
+    }
+    // A hub that looks at the container later: the job is ours, and of no use.
+    await this.cancelJob(job.jobId);
+  }
+
+  #call(what: string): HubCall {
+    return { host: this.host, policy: this.policy, what };
+  }
+
+  #guardWrite({ what }: HubCall): void {
+    if (!this.#connection.readOnly) return;
+    throw new HubferryError(
+      'HUB_READ_ONLY',
+      `${this.host} is readOnly in the configuration, so nothing may ${what}`,
+    );
+  }
+
+  /** A call of our own client that ends with a status below 300. */
+  async #rest(call: HubCall, request: RestRequest): Promise<RestAnswer> {
+    const { agent, credentials } = this.#connection;
+    this.#calls.other += 1;
+    const options = { host: credentials.host, agent, authorize: () => sasToken(credentials) };
+    const answer = await callRest(options, request).catch((error: unknown) => {
+      throw hubSilentError(call, error);
+    });
+    if (answer.status >= 300 || answer.status < 200) throw hubAnswerError(call, answer);
+    return answer;
+  }
+}
+
+/** Refused by the tier (403), by the policy (401, 403), or not there at all. */
+const NOT_OFFERED = [401, 403, 404, 405, 501];
+
+/** Port 9 (discard) of the hub's own machine: nothing listens there, and saying so takes no time. */
+const UNREACHABLE_CONTAINER = 'https://127.0.0.1:9/hubferry-probe?sv=2021-12-02&sr=c&sp=rwd&sig=bm9uZQ%3D%3D';
+
+/** The path of a resource; the version is the one that Microsoft's client asks for, so that both see one API. */
+function path(...parts: string[]): string {
+  return `/${parts.map(encodeURIComponent).join('/')}${iothub.versionQueryString()}`;
+}
+
+/** Hubs honour only quoted ETags everywhere (service facts: "ETag / If-Match rules"). */
+function quoted(etag: string): string {
+  return etag.startsWith('"') ? etag : `"${etag}"`;
+}
+
+function json(call: HubCall, answer: RestAnswer): unknown {
+  try {
+    return JSON.parse(answer.text);
+  } catch {
+    return unreadable(call);
+  }
+}
+
+/** Null for answers with one of these statuses, provided they are not passing faults. */
+async function answered<T>(answer: Promise<T>, statuses: readonly number[]): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    // 404012 (failing over) is a 404 that says nothing about what was asked for.
+    const passing = error instanceof HubferryError && error.code === 'HUB_UNAVAILABLE';
+    if (
+      error instanceof HubAnswerError &&
+      statuses.includes(error.status) &&
+      (!passing || error.status === 501)
+    ) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+/** Null for what is not there. */
+function missing<T>(answer: Promise<T>): Promise<T | null> {
+  return answered(answer, [404]);
+}
+
+function unreadable(call: HubCall): never {
+  throw unreadableAnswer(call);
+}

@@ -1,0 +1,143 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type ErrorCode, HubferryError } from '../registry/errors.js';
+import { isJsonObject } from '../registry/record.js';
+import { textOrNull } from './json.js';
+import { scrub } from './scrub.js';
+
+/** Who was asked, and for what: the first half of every message. */
+export interface HubCall {
+  readonly host: string;
+  readonly policy: string | null;
+  /** Ends "cannot …": `list its jobs`, `read device x`. */
+  readonly what: string;
+}
+
+/** An answer that is not the one hoped for. */
+export interface HubRefusal {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** An error that the hub itself answered with. */
+export class HubAnswerError extends HubferryError {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The service's own name for the fault, such as `DeviceNotFound`; its number where it gave no name; else null. */
+  readonly serviceCode: string | null;
+
+  constructor(code: ErrorCode, message: string, status: number, serviceCode: string | null) {
+    super(code, message);
+    this.status = status;
+    this.serviceCode = serviceCode;
+  }
+}
+
+/** The codes that decide, by number: the second envelope and the text of some faults give no name. */
+const NAMES: Readonly<Record<string, string>> = {
+  400008: 'BlobContainerValidationError',
+  401002: 'IotHubUnauthorizedAccess',
+  403002: 'IotHubQuotaExceeded',
+  403003: 'JobQuotaExceeded',
+  404001: 'DeviceNotFound',
+  404002: 'JobNotFound',
+  404010: 'ModuleNotFound',
+  404012: 'IotHubFailingOver',
+  409001: 'DeviceAlreadyExists',
+  409301: 'ModuleAlreadyExistsOnDevice',
+  412001: 'PreconditionFailed',
+};
+
+/** Faults whose code says more than their status. */
+const BY_NAME: Readonly<Record<string, ErrorCode>> = {
+  JobQuotaExceeded: 'HUB_SLOT_TAKEN',
+  BlobContainerValidationError: 'CONTAINER_REFUSED',
+  IotHubFailingOver: 'HUB_UNAVAILABLE',
+};
+
+/**
+ * The one mapping from what a hub answers to our codes. The header `iothub-errorcode` is the reliable discriminator,
+ * then the two envelopes (service facts: "Error format"), then the status. Microsoft's client maps by status alone, so
+ * that a taken slot arrives there as `TooManyDevicesError`.
+ */
+export function hubAnswerError(call: HubCall, refusal: HubRefusal): HubAnswerError {
+  const { status } = refusal;
+  const { name, words } = readRefusal(refusal);
+  const code = (name === null ? undefined : BY_NAME[name]) ?? codeOfStatus(status);
+  const labels = [name, `HTTP ${status}`].filter((label) => label !== null).join(', ');
+  const policy = code === 'HUB_UNAUTHORIZED' && call.policy !== null ? ` with policy "${call.policy}"` : '';
+  const said = words === '' ? '' : `: ${words}`;
+  return new HubAnswerError(
+    code,
+    `${call.host}${policy} cannot ${call.what} (${labels})${said}`,
+    status,
+    name,
+  );
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'HUB_UNAUTHORIZED';
+  if (status === 429) return 'HUB_THROTTLED';
+  return status === 408 || status >= 500 ? 'HUB_UNAVAILABLE' : 'HUB_REFUSED';
+}
+
+function readRefusal({ headers, text }: HubRefusal): { name: string | null; words: string } {
+  const header = headers['iothub-errorcode'];
+  const body = parseObject(text);
+  const message = textOrNull(body?.['Message']) ?? textOrNull(body?.['message']);
+  // Some gateways put the second envelope, as text, into the first.
+  const inner = message === null ? null : parseObject(message);
+  const envelope = inner ?? body;
+  const [, named, rest] = /^ErrorCode:\s*(\w+);?\s*(.*)$/s.exec(message ?? '') ?? [];
+  const number = envelope?.['errorCode'] ?? envelope?.['ErrorCode'];
+  const name = (typeof header === 'string' && header !== '' ? header : undefined) ?? named ?? nameOf(number);
+  const words = rest ?? textOrNull(inner?.['message']) ?? message ?? text;
+  return { name: name === undefined ? null : scrub(NAMES[name] ?? name), words: scrub(words) };
+}
+
+function nameOf(code: unknown): string | undefined {
+  return typeof code === 'number' || typeof code === 'string' ? String(code) : undefined;
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The hub answered something that cannot be read: a proxy's page, or half a body. */
+export function unreadableAnswer(call: HubCall): HubferryError {
+  return new HubferryError(
+    'HUB_UNAVAILABLE',
+    `${call.host} cannot ${call.what}: its answer is not what an IoT hub sends`,
+  );
+}
+
+/** OpenSSL's and Node's codes for a certificate that is not trusted here. */
+const UNTRUSTED = new Set([
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** No answer came: name resolution, TCP, TLS, or a connection cut in the middle. */
+export function hubSilentError(call: HubCall, error: unknown): HubferryError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+  if (code !== null && UNTRUSTED.has(code)) {
+    return new HubferryError(
+      'HUB_UNTRUSTED',
+      `${call.host} shows a certificate that is not trusted here (${code})`,
+    );
+  }
+  const words = scrub(error instanceof Error ? error.message : String(error));
+  const reason = [code, words].filter((part) => part !== null && part !== '').join(': ');
+  return new HubferryError('HUB_UNREACHABLE', `${call.host} cannot be reached to ${call.what} (${reason})`);
+}

@@ -1,0 +1,125 @@
+/** Calls to a hub, as the report counts them. */
+export interface HubCalls {
+  /** Job creates, lists and cancels. */
+  jobs: number;
+  /** Questions for one job. */
+  polls: number;
+  other: number;
+}
+
+/** An import or export job of a hub. */
+export interface HubJob {
+  readonly jobId: string;
+  /** `import`, `export`, or another of the service's types. */
+  readonly type: string;
+  /** `queued` and `scheduled` of the service are `enqueued` here. */
+  readonly status: 'enqueued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'unknown';
+  /** Percent. */
+  readonly progress: number | null;
+  readonly failureReason: string | null;
+}
+
+/**
+ * A device as `GET /devices/{id}` shows it. Members without a type here (connection state and times) are kept, so that
+ * it can be put back.
+ */
+export interface DeviceIdentity {
+  readonly deviceId: string;
+  readonly etag: string | null;
+  readonly generationId: string;
+  readonly status: string;
+  readonly statusReason: string | null;
+  /** Holds keys: secret. */
+  readonly authentication: Readonly<Record<string, unknown>> | null;
+  readonly capabilities: Readonly<Record<string, unknown>> | null;
+  readonly deviceScope: string | null;
+  readonly parentScopes: readonly string[];
+  readonly [member: string]: unknown;
+}
+
+/** A module as `GET /devices/{id}/modules/{id}` shows it. */
+export interface ModuleIdentity {
+  readonly deviceId: string;
+  readonly moduleId: string;
+  readonly etag: string | null;
+  readonly managedBy: string | null;
+  /** Holds keys: secret. */
+  readonly authentication: Readonly<Record<string, unknown>> | null;
+  readonly [member: string]: unknown;
+}
+
+/** A device or module twin as the hub shows it. */
+export type Twin = Readonly<Record<string, unknown>>;
+
+/** The registry and the jobs of one hub. Every method throws HubferryError; `HubAnswerError` if the hub answered. */
+export interface Hub {
+  /** Canonical. */
+  readonly host: string;
+  /** The shared access policy that is used. */
+  readonly policy: string | null;
+
+  /** The calls sent since the last take; the count starts again at zero. */
+  takeCalls(): HubCalls;
+
+  /** The service's own counts of devices; they lag behind. */
+  statistics(): Promise<{ total: number; enabled: number; disabled: number }>;
+
+  /** Import and export jobs that the hub remembers. */
+  listJobs(): Promise<HubJob[]>;
+  /**
+   * Starts an export of the whole registry into `devices.txt` of a container.
+   *
+   * @param containerSas container URI with a SAS that may read, write and delete
+   * @throws HubferryError HUB_SLOT_TAKEN, CONTAINER_REFUSED. After HUB_UNREACHABLE or HUB_UNAVAILABLE the job may exist.
+   */
+  createExport(containerSas: string, options: { excludeKeys: boolean }): Promise<HubJob>;
+  /**
+   * Starts an import of `devices.txt` of the input container; the error log goes to `importErrors.log` of the output
+   * container.
+   *
+   * @throws HubferryError as {@link createExport}; HUB_READ_ONLY
+   */
+  createImport(inputSas: string, outputSas: string): Promise<HubJob>;
+  /** Null if the hub does not know the job. */
+  getJob(jobId: string): Promise<HubJob | null>;
+  /** Ends a job; one that the hub does not know is fine. A job that ended long ago may be answered by an error. */
+  cancelJob(jobId: string): Promise<void>;
+
+  /** Null if there is none. */
+  getDevice(deviceId: string): Promise<DeviceIdentity | null>;
+  /**
+   * Replaces an existing device.
+   *
+   * @param ifMatch the ETag it must have, quoted or not; `*` for any
+   * @returns what the hub made of it
+   * @throws HubAnswerError with status 412 if the ETag is another, 404 if there is no such device; HUB_READ_ONLY
+   */
+  putDevice(device: DeviceIdentity, ifMatch: string): Promise<DeviceIdentity>;
+  /**
+   * Null if there is none.
+   *
+   * @throws HubferryError HUB_UNAUTHORIZED also for a device that is missing or disabled (a quirk of hubs under SAS)
+   */
+  getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null>;
+  /** Null if there is none. */
+  getTwin(deviceId: string, moduleId?: string): Promise<Twin | null>;
+  /**
+   * The pages of a query. Queries lag behind writes, and show deleted devices for a while.
+   *
+   * @param pageSize rows that a page should have, at most 1000; the hub may choose another number
+   */
+  query(text: string, pageSize?: number): AsyncIterable<readonly Record<string, unknown>[]>;
+  /** Null where the hub does not offer configurations, or does not allow to read them. */
+  listConfigurations(): Promise<{ id: string }[] | null>;
+
+  /** Proves the right to write devices, without writing. @throws HubferryError HUB_UNAUTHORIZED, HUB_READ_ONLY */
+  probeWrite(): Promise<void>;
+  /**
+   * Proves the right to create jobs, without leaving one.
+   *
+   * @param containerUri a container that does not exist, better one that can be refused at once; left out, an address
+   *   that nobody answers at
+   * @throws HubferryError HUB_UNAUTHORIZED
+   */
+  probeJobs(containerUri?: string): Promise<void>;
+}

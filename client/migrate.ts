@@ -1,0 +1,127 @@
+import { Command, Option } from 'commander';
+import { hubOf } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
+import type { MigrateInput, Source } from '../workflows/messages.js';
+import { readerIdOf, writerIdOf } from '../workflows/messages.js';
+import { type RunOptions, withRunOptions } from './options.js';
+import { conduct } from './run.js';
+import { configOf, sourceAndTarget, storageWithinReach } from './session.js';
+
+interface MigrateOptions extends RunOptions {
+  readonly existing: 'fail' | 'skip';
+  readonly strict: boolean;
+  readonly yes: boolean;
+}
+
+const SNAPSHOT = 'snapshot:';
+
+export function migrateCommand(): Command {
+  return policyOptions(
+    new Command('migrate')
+      .summary('copy the registry of SOURCE to TARGET, and prove that it arrived')
+      .description(
+        'Copies the registry of SOURCE to TARGET by the hubs’ own export and import jobs, and proves that it ' +
+          'arrived by exporting the target again and comparing field by field.\n\n' +
+          'Run the same command again after any failure: it attaches to the run that goes on, or sends only ' +
+          'what still differs.',
+      )
+      .argument('<source>', 'alias of a hub, or snapshot:ID')
+      .argument('<target>', 'alias of a hub'),
+  )
+    .option('--yes', 'do not ask (nothing in this version asks)', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hubferry migrate old new\n  hubferry migrate old new --existing skip --json\n' +
+        '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new',
+    )
+    .action((source: string, target: string, options: MigrateOptions) =>
+      start('migrate', source, target, options),
+    );
+}
+
+export function planCommand(): Command {
+  return policyOptions(
+    new Command('plan')
+      .summary('show what migrate would do; writes nothing to a hub')
+      .description('Does what migrate does up to the first write, by the same code, and prints the plan.')
+      .argument('<source>', 'alias of a hub, or snapshot:ID')
+      .argument('<target>', 'alias of a hub'),
+  )
+    .addHelpText('after', '\nExample:\n  hubferry plan old new')
+    .action((source: string, target: string, options: MigrateOptions) =>
+      start('plan', source, target, options),
+    );
+}
+
+export function verifyCommand(): Command {
+  return withRunOptions(
+    new Command('verify')
+      .summary('compare two registries field by field; read only')
+      .description('Exports both hubs and compares every record, field by field. Writes nothing to a hub.')
+      .argument('<source>', 'alias of a hub, or snapshot:ID')
+      .argument('<target>', 'alias of a hub'),
+  )
+    .addHelpText('after', '\nExample:\n  hubferry verify old new --json')
+    .action((source: string, target: string, options: RunOptions) =>
+      start('verify', source, target, { ...options, existing: 'fail', strict: false, yes: false }),
+    );
+}
+
+function policyOptions(command: Command): Command {
+  return withRunOptions(command)
+    .addOption(
+      new Option(
+        '--existing <policy>',
+        'records on the target that differ: fail before any write, or leave them',
+      )
+        .choices(['fail', 'skip'])
+        .default('fail'),
+    )
+    .option('--strict', 'refuse to start when the target would not take some record', false);
+}
+
+async function start(
+  goal: MigrateInput['goal'],
+  source: string,
+  target: string,
+  options: MigrateOptions,
+): Promise<void> {
+  const config = configOf(options);
+  const to = hubOf(config, target);
+  const from: Source = source.startsWith(SNAPSHOT)
+    ? { kind: 'snapshot', id: snapshotId(source) }
+    : { kind: 'hub', host: sourceAndTarget(config, source, target).source };
+  if (goal === 'migrate' && to.readOnly) {
+    throw new HubferryError('HUB_READ_ONLY', `${target} (${to.host}) is marked readOnly in ${config.path}.`);
+  }
+  storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
+  const { existing, strict } = options;
+  await conduct(config, options, {
+    workflow: 'migrate',
+    workflowId: (run) => (goal === 'migrate' ? writerIdOf(to.host) : readerIdOf(goal, run)),
+    input: (base): MigrateInput => ({
+      ...base,
+      goal,
+      source: from,
+      target: { host: to.host },
+      existing,
+      strict,
+    }),
+    summary: `${goal} ${source} → ${target}`,
+    report: {
+      workflow: goal,
+      source: from.kind === 'hub' ? from.host : `${SNAPSHOT}${from.id}`,
+      target: to.host,
+    },
+  });
+}
+
+function snapshotId(source: string): string {
+  const id = source.slice(SNAPSHOT.length);
+  // A container name by the storage service's rules; anything else never was a snapshot.
+  if (/^hf-[a-z0-9-]{1,60}$/.test(id)) return id;
+  throw new HubferryError(
+    'USAGE',
+    `"${source}" names no snapshot; an id looks like hf-20260801-120000-ab12cd-0001-1.`,
+  );
+}

@@ -1,0 +1,154 @@
+import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
+import { count, duration, fold, plain, table } from './text.js';
+
+type RunError = NonNullable<RunReport['error']>;
+
+const VERDICTS: Record<Outcome, string> = {
+  verified: 'verified: every record arrived, compared field by field',
+  differences: 'finished with differences, refused or rejected records',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  planned: 'planned: nothing was written',
+  done: 'done',
+  running: 'running',
+  parked: 'parked',
+  skipped: 'skipped',
+};
+
+/** The report of a run as text for a person, `width` columns wide where it can be. */
+export function reportText(report: RunReport, width = 80): string {
+  const { ledger, verify, error } = report;
+  const lines = [
+    `run ${report.run} · ${report.workflow}`,
+    ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
+    '',
+    `  ${VERDICTS[report.outcome]}${report.outcome === 'running' ? ` (${report.phase})` : ''}`,
+    '',
+  ];
+  if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
+  // Nothing was counted yet; an empty hub that was moved to its end is another matter.
+  const uncounted = ledger.source === 0 && (report.outcome === 'running' || report.outcome === 'failed');
+  if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
+  if (verify) {
+    const { compared } = verify;
+    lines.push(
+      `  ${comparisonOf(report)}`,
+      ...equations([['compared', compared, verify, VERIFY_TERMS]], width),
+    );
+    if (verify.extra > 0) lines.push(`    extra ${count(verify.extra)} (only on the target, left alone)`);
+    const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
+    if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
+  }
+  if (report.rejected.length > 0) {
+    const all = ledger.refused + ledger.rejected;
+    const few = all > report.rejected.length ? `, the first ${report.rejected.length} of ${count(all)}` : '';
+    lines.push(`  refused or rejected${few}`);
+    for (const { record, code, reason } of report.rejected) {
+      lines.push(`    ${plain(record)}`, ...fold(`      ${plain(code)}: ${plain(reason)}`, width));
+    }
+  }
+  if (report.warnings.length > 0) lines.push('  warnings');
+  for (const { code, count: times, samples } of report.warnings) {
+    const shown = samples.slice(0, 3);
+    lines.push(`    ${code} ${count(times)}${shown.length > 0 && times > shown.length ? ', such as' : ''}`);
+    for (const sample of shown) lines.push(...fold(`      ${plain(sample)}`, width));
+  }
+  lines.push(...callLines(report));
+  if (report.plan) lines.push(`  plan ${report.plan.slice(0, 16)}`);
+  if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
+  if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
+  if (report.report) lines.push(`  report ${report.report}`);
+  return lines.join('\n');
+}
+
+/** Which comparison the counts are from: the one that made the plan, until there is another. */
+function comparisonOf({ workflow, seconds, ledger }: RunReport): string {
+  const before = workflow !== 'verify' && ledger.create > 0 && seconds.phases.verify === undefined;
+  return before ? 'the target before any write' : 'verify';
+}
+
+const LEDGER_TERMS = {
+  source: ['system', 'filtered', 'refused', 'desired'],
+  desired: ['unchanged', 'kept', 'create', 'update'],
+  planned: ['applied', 'rejected', 'uncertain', 'unsent'],
+} as const;
+const VERIFY_TERMS = ['match', 'kept', 'different', 'missing'] as const;
+
+/** A count, and the counts that add up to it. */
+type Equation = readonly [name: string, sum: number, counts: object, terms: readonly string[]];
+
+function ledgerRows({ workflow, ledger }: RunReport): Equation[] {
+  const source: Equation = ['source', ledger.source, ledger, LEDGER_TERMS.source];
+  if (workflow === 'snapshot') return [source];
+  const desired: Equation = ['desired', ledger.desired, ledger, LEDGER_TERMS.desired];
+  const planned = ledger.create + ledger.update + ledger.delete;
+  return [source, desired, ['planned', planned, ledger, LEDGER_TERMS.planned]];
+}
+
+function equations(rows: readonly Equation[], width: number): string[] {
+  const sums = table(
+    rows.map(([name, sum]) => [`    ${name}`, count(sum)]),
+    [1],
+  );
+  return rows.flatMap(([, , counts, terms], i) => {
+    const values = counts as Readonly<Record<string, number>>;
+    const sum = sums[i] ?? '';
+    const added = terms.map((name) => `${name} ${count(values[name] ?? 0)}`);
+    return fold(`${sum} = ${added.join(' + ')}`, width, sum.length - 1);
+  });
+}
+
+function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): string[] {
+  const times = `in ${duration(seconds.inJobs * 1000)}; whole run ${duration(seconds.total * 1000)}`;
+  const lines = [`  ${jobs.length} ${jobs.length === 1 ? 'job' : 'jobs'} ${times}`];
+  const calls = Object.entries(hubCalls).map(([host, { jobs: created, polls, other }]) => {
+    const role = host === source ? 'source' : host === target ? 'target' : host;
+    return [`    ${role}`, ...[created, polls, other].map(count)];
+  });
+  if (calls.length > 0)
+    lines.push(...table([['    hub calls', 'jobs', 'polls', 'others'], ...calls], [1, 2, 3]));
+  return lines;
+}
+
+/** What happened, and what to do. */
+export function errorLines(error: RunError, width: number): string[] {
+  const [first = '', ...more] = error.message.split('\n').map(plain);
+  return [
+    ...fold(`${error.code}: ${first}`, width),
+    ...more.flatMap((line) => fold(`  ${line}`, width)),
+    ...fold(`  ${error.hint}`, width, 0),
+  ];
+}
+
+const REPORTED: readonly RunReport['workflow'][] = ['migrate', 'plan', 'verify', 'snapshot', 'check'];
+
+/** What `--json` prints of a command that failed before there was a run: the same members, as far as they apply. */
+export function failureReport(verb: string | undefined, error: RunError): object {
+  const workflow = REPORTED.find((name) => name === verb);
+  const outcome = 'failed' satisfies Outcome;
+  if (workflow === undefined) return { outcome, error };
+  return {
+    ...emptyReport({ run: '', workflow, source: '', target: null }),
+    run: null,
+    source: null,
+    outcome,
+    error,
+  };
+}
+
+/** The exit code of a finished or detached run (design §8). */
+export function exitCodeOf(report: Pick<RunReport, 'outcome'>): number {
+  switch (report.outcome) {
+    case 'verified':
+    case 'planned':
+    case 'done':
+    case 'running':
+      return 0;
+    case 'failed':
+      return 1;
+    case 'cancelled':
+      return 4;
+    default:
+      return 3;
+  }
+}

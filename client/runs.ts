@@ -1,0 +1,135 @@
+import { createHash, randomInt } from 'node:crypto';
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  type WorkflowHandle,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { openStorage } from '../azure/storage.js';
+import { type Config, storageOf } from '../config/index.js';
+import { ERRORS, HubferryError } from '../registry/errors.js';
+import {
+  RUN_ATTRIBUTE,
+  type RunInput,
+  type RunReport,
+  readerIdOf,
+  TASK_QUEUE,
+  writerIdOf,
+} from '../workflows/messages.js';
+import type { Session } from './session.js';
+
+const SHARED_CONTAINER = 'hubferry';
+const runAttribute = defineSearchAttributeKey(RUN_ATTRIBUTE, 'KEYWORD');
+
+/** A run of this client, or one that was there already. */
+export interface StartedRun {
+  /** Its report as it was at the beginning. */
+  readonly begun: RunReport;
+  readonly handle: WorkflowHandle;
+  /** The same command runs already; this client follows it. */
+  readonly attached: boolean;
+}
+
+/** RUN: `<utc yyyymmdd-hhmmss>-<6 of a-z0-9>`, as users see and type it. */
+export function newRunId(now = new Date()): string {
+  const digits = now.toISOString().replace(/[-:]/g, '');
+  const letters = Array.from({ length: 6 }, () => randomInt(36).toString(36)).join('');
+  return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
+}
+
+/**
+ * Starts a run, or attaches to the one that has the workflow id if it was given the same input.
+ *
+ * @throws HubferryError TARGET_BUSY when another run has the id.
+ */
+export async function startRun(
+  { client }: Session,
+  start: {
+    readonly workflow: string;
+    readonly workflowId: string;
+    readonly input: RunInput;
+    readonly summary: string;
+    readonly report: RunReport;
+  },
+): Promise<StartedRun> {
+  const { run, ...rest } = start.input;
+  const input = createHash('sha256').update(JSON.stringify(rest)).digest('hex');
+  try {
+    const handle = await client.workflow.start(start.workflow, {
+      workflowId: start.workflowId,
+      taskQueue: TASK_QUEUE,
+      args: [start.input],
+      memo: { run, input },
+      typedSearchAttributes: [{ key: runAttribute, value: run }],
+      staticSummary: start.summary,
+    });
+    return { begun: start.report, handle, attached: false };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  const handle = client.workflow.getHandle(start.workflowId);
+  const { memo } = await handle.describe();
+  const other = typeof memo?.['run'] === 'string' ? memo['run'] : 'unknown';
+  if (memo?.['input'] !== input) {
+    throw new HubferryError('TARGET_BUSY', `Run ${other} writes to this target already, with other options.`);
+  }
+  return { begun: { ...start.report, run: other }, handle, attached: true };
+}
+
+/**
+ * Writes the report that a run begins with, so that `status` and `list` know it before a worker has taken it. The run
+ * itself writes it too: a storage account that only the worker can reach is no fault.
+ */
+export async function noteBegun(config: Config, report: RunReport): Promise<void> {
+  try {
+    const storage = openStorage(storageOf(config));
+    await storage.ensureContainer(SHARED_CONTAINER);
+    const text = JSON.stringify(report, null, 2);
+    await storage.writeText(SHARED_CONTAINER, `runs/${report.run}.json`, text, { onlyIfAbsent: true });
+  } catch {}
+}
+
+/** The workflow that a report belongs to, if Temporal still runs it. */
+export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {
+  const id =
+    report.workflow === 'migrate' ? writerIdOf(report.target ?? '') : readerIdOf(report.workflow, report.run);
+  const handle = client.workflow.getHandle(id);
+  try {
+    const { memo, status } = await handle.describe();
+    return memo?.['run'] === report.run && status.name === 'RUNNING' ? handle : null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}
+
+/** The stored report of a run. @throws HubferryError RUN_NOT_FOUND */
+export async function readReport(config: Config, run: string): Promise<RunReport> {
+  const storage = openStorage(storageOf(config));
+  const text = (await storage.containerExists(SHARED_CONTAINER))
+    ? await storage.readText(SHARED_CONTAINER, `runs/${run}.json`)
+    : null;
+  if (text === null)
+    throw new HubferryError('RUN_NOT_FOUND', `There is no run ${run} in ${storage.account}.`);
+  return JSON.parse(text) as RunReport;
+}
+
+/** A run whose workflow is gone without a last word: terminated, or its server was lost. */
+export function lost(report: RunReport): RunReport {
+  const message = `Run ${report.run} ended without a report: its workflow was terminated, or its server is gone.`;
+  const code = 'RUN_LOST';
+  return { ...report, outcome: 'failed', error: { code, message, hint: ERRORS[code].hint } };
+}
+
+/** The stored reports of all runs, newest first. */
+export async function readReports(config: Config): Promise<RunReport[]> {
+  const storage = openStorage(storageOf(config));
+  if (!(await storage.containerExists(SHARED_CONTAINER))) return [];
+  const reports: RunReport[] = [];
+  for await (const { name } of storage.list(SHARED_CONTAINER, 'runs/')) {
+    const text = await storage.readText(SHARED_CONTAINER, name);
+    if (text !== null) reports.push(JSON.parse(text) as RunReport);
+  }
+  return reports.toSorted((a, b) => (a.started < b.started ? 1 : -1));
+}

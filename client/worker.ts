@@ -1,0 +1,90 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { loadConfig } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
+import { type CommonOptions, withCommonOptions } from './options.js';
+
+interface Flags extends CommonOptions {
+  readonly address?: string;
+  readonly namespace?: string;
+  readonly queue?: string;
+  readonly slots?: number;
+  readonly grace?: number;
+  readonly sticky?: number;
+  readonly wait?: number;
+}
+
+const EXAMPLES = `
+Prints one line, "worker ready …", when it takes tasks. SIGTERM and SIGINT let
+running activities end (--grace); a second signal ends it at once. Any number of
+workers may run, on any machines; each looks up credentials by host name in its
+own configuration.
+
+Examples:
+  $ hubferry worker                 the server of \`temporal:\` in hubferry.yaml
+  $ hubferry worker --slots 4       more heavy activities at a time
+  $ hubferry worker --config prod.yaml --address temporal:7233`;
+
+/** `hubferry worker`: a worker for a real Temporal server. */
+export function workerCommand(): Command {
+  return withCommonOptions(new Command('worker'))
+    .description('run a worker for a Temporal server')
+    .option('--address <host:port>', 'Temporal server (default: temporal.address of the configuration)')
+    .option('--namespace <name>', 'Temporal namespace (default: temporal.namespace, or `default`)')
+    .option('--queue <name>', 'task queue')
+    .option('--slots <n>', 'heavy activities at a time (default: 2 to 4, by processors)', positive)
+    .option('--grace <seconds>', 'how long running activities may go on after SIGTERM (default: 30)', seconds)
+    .option(
+      '--sticky <seconds>',
+      'how soon the server gives a dead worker’s run to another (default: 10)',
+      seconds,
+    )
+    .option('--wait <seconds>', 'how long to wait for the server (default: 120)', seconds)
+    .addHelpText('after', EXAMPLES)
+    .action(run);
+}
+
+async function run(flags: Flags): Promise<void> {
+  const config = loadConfig({ ...(flags.config ? { path: flags.config } : {}), set: flags.set });
+  const address = flags.address ?? config.temporal?.address;
+  if (address === undefined) {
+    throw new HubferryError(
+      'USAGE',
+      `${config.path} names no Temporal server, and there is no --address.`,
+      'Add `temporal: { address: host:7233 }`, or use --address. Without a server `hubferry up` starts its own.',
+    );
+  }
+  // Loaded only here: the native part of Temporal's SDK is of no use to the other commands.
+  const { runWorkerProcess } = await import('../worker/worker-process.js');
+  // Native handles may outlive the worker. This ends the process after a fault was shown; it holds nothing up itself.
+  const exitSoon = (): void => void setTimeout(() => process.exit(), 500).unref();
+  await runWorkerProcess({
+    config,
+    address,
+    namespace: flags.namespace ?? config.temporal?.namespace ?? 'default',
+    json: flags.json,
+    ...(flags.wait === undefined ? {} : { wait: flags.wait }),
+    tuning: {
+      ...(flags.queue === undefined ? {} : { taskQueue: flags.queue }),
+      ...(flags.slots === undefined ? {} : { transferSlots: flags.slots }),
+      ...(flags.grace === undefined ? {} : { shutdownGrace: flags.grace }),
+      ...(flags.sticky === undefined ? {} : { stickyTimeout: flags.sticky }),
+    },
+  }).catch((error: unknown) => {
+    exitSoon();
+    throw error;
+  });
+  process.exit(0);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number of at least 1');
+  return value;
+}
+
+/** Seconds on the command line, milliseconds within. */
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0)) throw new InvalidArgumentError('a number of seconds');
+  return value * 1_000;
+}

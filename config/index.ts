@@ -1,0 +1,14 @@
+export { parseDuration } from './duration.js';
+export { canonicalHost } from './host.js';
+export { CONFIG_FILE, type LoadOptions, loadConfig } from './load.js';
+export {
+  type Config,
+  type HubConfig,
+  hubOf,
+  type Settings,
+  type StorageConfig,
+  storageOf,
+  type TemporalConfig,
+  type Tier,
+} from './model.js';
+export { configJsonSchema } from './schema.js';

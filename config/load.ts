@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { HubferryError } from '../registry/errors.js';
+import { ConnectionStringFault, hubConnection, storageConnection } from './connection-strings.js';
+import { type Path, replaceReferences } from './environment.js';
+import { configInvalid } from './faults.js';
+import type { Config, HubConfig, StorageConfig } from './model.js';
+import { type Override, override, parseOverride } from './overrides.js';
+import { configSchema } from './schema.js';
+import { YamlSource } from './yaml-source.js';
+
+/** The file that is looked for in the working directory. */
+export const CONFIG_FILE = 'hubferry.yaml';
+
+type Written = z.output<typeof configSchema>;
+
+export interface LoadOptions {
+  /** The file; left out, `hubferry.yaml` in `cwd`. */
+  readonly path?: string;
+  readonly cwd?: string;
+  /** Where `${NAME}` is looked up; left out, the environment of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Overrides such as `settings.settle=1s`. */
+  readonly set?: readonly string[];
+}
+
+/**
+ * Reads, resolves and checks `hubferry.yaml`. No network is touched.
+ *
+ * @throws HubferryError CONFIG_NOT_FOUND, CONFIG_INVALID, ENV_NOT_SET, CONNECTION_STRING_INVALID (each with file, line,
+ *   column and path), USAGE for a malformed override
+ */
+export function loadConfig(options: LoadOptions): Config {
+  const name = options.path ?? CONFIG_FILE;
+  const path = resolve(options.cwd ?? process.cwd(), name);
+  const source = new YamlSource(name, readText(path));
+  const overrides = (options.set ?? []).map(parseOverride);
+  const value = replaceReferences(source.value(), options.env ?? process.env, (at) => source.where(at));
+
+  const written = check(value, source, []);
+  const hubs = hubsOf(written, source);
+  const storage = storageFrom(written, source);
+  const temporal = written.temporal ?? null;
+  const hash = hashOf([...hubs.values()], storage, [temporal, written.settings]);
+  const { settings } = check(override(value, overrides), source, overrides);
+  return { path, hash, hubs, storage, temporal, settings };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+    throw new HubferryError(
+      'CONFIG_NOT_FOUND',
+      code === 'ENOENT' || code === 'ENOTDIR' ? `there is no ${path}` : `${path} cannot be read (${code})`,
+    );
+  }
+}
+
+function check(value: unknown, source: YamlSource, overrides: readonly Override[]): Written {
+  const result = configSchema.safeParse(value ?? {}, { reportInput: true });
+  if (result.success) return result.data;
+  throw configInvalid(result.error.issues, source, overrides);
+}
+
+function hubsOf(written: Written, source: YamlSource): Map<string, HubConfig> {
+  const hubs = Object.entries(written.hubs).map(([alias, hub]): HubConfig => {
+    const path = ['hubs', alias, 'connectionString'];
+    const connection = connectionAt(path, source, () => hubConnection(hub.connectionString));
+    const { role, ...rest } = hub;
+    return { alias, ...rest, ...connection, ...(role === undefined ? {} : { role }) };
+  });
+  // A worker knows a hub by its host only, so a protection given under one alias must hold under all.
+  const guarded = new Set(hubs.filter((hub) => hub.readOnly).map((hub) => hub.host));
+  return new Map(hubs.map((hub) => [hub.alias, { ...hub, readOnly: guarded.has(hub.host) }]));
+}
+
+function storageFrom(written: Written, source: YamlSource): StorageConfig | null {
+  const text = written.storage?.connectionString;
+  if (text === undefined) return null;
+  const hint = 'Copy the connection string under "Access keys" of the storage account.';
+  return connectionAt(['storage', 'connectionString'], source, () => storageConnection(text), hint);
+}
+
+function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: string): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConnectionStringFault)) throw error;
+    throw new HubferryError('CONNECTION_STRING_INVALID', `${source.where(path)}: ${error.message}`, hint);
+  }
+}
+
+function hashOf(hubs: readonly HubConfig[], storage: StorageConfig | null, rest: readonly unknown[]): string {
+  const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
+  return sha256(
+    JSON.stringify([byAlias, storage, rest], (key, value: unknown) =>
+      key === 'connectionString' ? sha256(String(value)) : value,
+    ),
+  );
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,85 @@
+import { HubferryError } from '../registry/errors.js';
+
+/** Tiers of an IoT hub; they decide its throttles. */
+export const TIERS = ['F1', 'B1', 'B2', 'B3', 'S1', 'S2', 'S3'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** One entry of `hubs:`. */
+export interface HubConfig {
+  readonly alias: string;
+  /** The hub's canonical host name (see `canonicalHost`): two aliases of one host are one hub. */
+  readonly host: string;
+  /** Secret. `HostName` in it is the canonical one. */
+  readonly connectionString: string;
+  /** No registry writes and no import jobs. True for all aliases of a host as soon as it is for one. */
+  readonly readOnly: boolean;
+  readonly tier: Tier;
+  readonly units: number;
+  /** How many devices plus modules the hub takes. */
+  readonly maxRecords: number;
+  /** `scratch`: a hub that drills may fill and empty. */
+  readonly role?: 'scratch';
+}
+
+/** The storage account that snapshots, plans and reports are kept in. */
+export interface StorageConfig {
+  /** Secret. */
+  readonly connectionString: string;
+  /** The blob endpoint, lower case host, no final slash, no credentials: the name by which workflows know the account. */
+  readonly account: string;
+}
+
+export interface TemporalConfig {
+  /** `host:port` of the frontend. */
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** `settings:`, every duration in milliseconds. What each is for stands with its default in `settings.ts`. */
+export interface Settings {
+  readonly chunkLines: number;
+  readonly maxLineBytes: number;
+  readonly partitionBytes: number;
+  readonly planMaxAge: number;
+  readonly settle: number;
+  readonly poll: { readonly first: number; readonly max: number };
+  readonly slotWait: number;
+  readonly jobDeadline: number;
+  readonly sasLifetime: number;
+  readonly repairRounds: number;
+  readonly heartbeat: number;
+  readonly edgePoll: number;
+  readonly edgeVisible: number;
+}
+
+export interface Config {
+  /** Absolute path of the file. */
+  readonly path: string;
+  /**
+   * SHA-256 (hex) of what the file resolves to, secrets by their digest. Overrides of one command (`set`) are not part
+   * of it: they travel in the run's input, so they must not make the embedded worker look like another one.
+   */
+  readonly hash: string;
+  /** By alias, in the order of the file. */
+  readonly hubs: ReadonlyMap<string, HubConfig>;
+  readonly storage: StorageConfig | null;
+  readonly temporal: TemporalConfig | null;
+  readonly settings: Settings;
+}
+
+/** The hub of an alias. @throws HubferryError HUB_UNKNOWN, with the aliases there are. */
+export function hubOf(config: Config, alias: string): HubConfig {
+  const hub = config.hubs.get(alias);
+  if (hub !== undefined) return hub;
+  const aliases = [...config.hubs.keys()].join(', ');
+  throw new HubferryError(
+    'HUB_UNKNOWN',
+    `${config.path} has no hub "${alias}"; it has ${aliases === '' ? 'none' : aliases}`,
+  );
+}
+
+/** The storage account. @throws HubferryError STORAGE_MISSING. */
+export function storageOf(config: Config): StorageConfig {
+  if (config.storage !== null) return config.storage;
+  throw new HubferryError('STORAGE_MISSING', `${config.path} has no \`storage:\``);
+}

@@ -1,0 +1,86 @@
+import { type Authentication, isJsonObject, type JsonObject, type RegistryRecord } from './record.js';
+import { type EdgeTable, parentOf } from './scopes.js';
+
+/** What is compared, and named in reports. A key is only ever said to differ. */
+export type Field =
+  | 'status'
+  | 'statusReason'
+  | 'authentication.type'
+  | 'authentication.primaryKey'
+  | 'authentication.secondaryKey'
+  | 'authentication.primaryThumbprint'
+  | 'authentication.secondaryThumbprint'
+  | 'tags'
+  | 'desired'
+  | 'iotEdge'
+  | 'parent';
+
+const CREDENTIALS = ['primaryKey', 'secondaryKey', 'primaryThumbprint', 'secondaryThumbprint'] as const;
+
+/**
+ * The fields in which a record of the target differs from the desired one, in a fixed order (design §6).
+ *
+ * All four credentials are compared, whatever the type: the service writes null for those that do not belong to it,
+ * and echoes the others byte for byte, thumbprints in their casing (facts §1.7, §2.1). A module has no status,
+ * capabilities or parent (facts §1.3).
+ *
+ * @param desiredParent device id of the parent edge device.
+ * @param actualEdges the target's edge devices: a parent counts only by its current scope there.
+ */
+export function differingFields(
+  desired: RegistryRecord,
+  desiredParent: string | null,
+  actual: RegistryRecord,
+  actualEdges: EdgeTable,
+): Field[] {
+  const fields: Field[] = [];
+  const isDevice = desired.moduleId === null;
+  if (isDevice && desired.status !== actual.status) fields.push('status');
+  if (isDevice && desired.statusReason !== actual.statusReason) fields.push('statusReason');
+  fields.push(...differingCredentials(desired.authentication, actual.authentication));
+  if (!partEqual(desired.tags, desired.raw.tags, actual.tags, actual.raw.tags)) fields.push('tags');
+  if (!partEqual(desired.desired, desired.raw.desired, actual.desired, actual.raw.desired)) {
+    fields.push('desired');
+  }
+  if (isDevice && desired.iotEdge !== actual.iotEdge) fields.push('iotEdge');
+  if (isDevice && parentOf(actual, actualEdges).parent !== desiredParent) fields.push('parent');
+  return fields;
+}
+
+/** Whether two JSON values are the same: numbers by value, members in any order. Takes any depth. */
+export function jsonEqual(a: unknown, b: unknown): boolean {
+  const pairs: [unknown, unknown][] = [[a, b]];
+  for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
+    const [left, right] = pair;
+    if (left === right) continue;
+    if (Array.isArray(left) && Array.isArray(right)) {
+      if (left.length !== right.length) return false;
+      for (const [index, item] of left.entries()) pairs.push([item, right[index]]);
+      continue;
+    }
+    if (!isJsonObject(left) || !isJsonObject(right)) return false;
+    const names = Object.keys(left);
+    if (names.length !== Object.keys(right).length) return false;
+    for (const name of names) {
+      // `__proto__` may be a member like any other, and must not be found where it is not one.
+      if (!Object.hasOwn(right, name)) return false;
+      pairs.push([left[name], right[name]]);
+    }
+  }
+  return true;
+}
+
+function differingCredentials(desired: Authentication | null, actual: Authentication | null): Field[] {
+  if (desired === null && actual === null) return [];
+  // Null stands for an export without keys, which lost everything: nothing can be said but that it is not the same.
+  if (desired === null || actual === null) return ['authentication.type'];
+  const fields: Field[] = desired.type === actual.type ? [] : ['authentication.type'];
+  for (const name of CREDENTIALS) {
+    if (desired[name] !== actual[name]) fields.push(`authentication.${name}`);
+  }
+  return fields;
+}
+
+function partEqual(a: JsonObject, rawA: string | null, b: JsonObject, rawB: string | null): boolean {
+  return (rawA !== null && rawA === rawB) || jsonEqual(a, b);
+}

@@ -1,0 +1,109 @@
+/** What hubferry knows about one of its stable error codes. `docs/errors.md` lists them all. */
+export interface ErrorInfo {
+  /** 1: the run failed; 2: wrong usage or configuration, seen without a network call. */
+  readonly exit: 1 | 2;
+  /** Whether trying the same call again can help: decides the retry policy of activities. */
+  readonly retryable: boolean;
+  /** What the user can do about it. */
+  readonly hint: string;
+}
+
+const usage = (hint: string): ErrorInfo => ({ exit: 2, retryable: false, hint });
+const final = (hint: string): ErrorInfo => ({ exit: 1, retryable: false, hint });
+const passing = (hint: string): ErrorInfo => ({ exit: 1, retryable: true, hint });
+
+/** Every code that can reach a user. */
+export const ERRORS = {
+  USAGE: usage('See `hubferry --help`, or `hubferry VERB --help`.'),
+  CONFIG_NOT_FOUND: usage('Create hubferry.yaml here, or name a file with --config.'),
+  CONFIG_INVALID: usage('Correct the named line; hubferry.example.yaml shows every key.'),
+  ENV_NOT_SET: usage('Set the environment variable, or write the value another way.'),
+  HUB_UNKNOWN: usage('Use an alias from `hubs:` of the configuration.'),
+  CONNECTION_STRING_INVALID: usage(
+    'Copy the connection string of a policy with registry rights from the hub.',
+  ),
+  SAME_HUB: usage('Source and target must be two different hubs.'),
+  HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
+  STORAGE_MISSING: usage('Add `storage: { connectionString: … }` to the configuration.'),
+  STORAGE_NOT_REACHABLE_BY_HUB: usage(
+    'A hub in the cloud cannot reach storage on loopback: use an Azure storage account.',
+  ),
+  OTHER_CONFIGURATION: usage('Wait for its runs to end, run `hubferry down` there, or set HUBFERRY_HOME.'),
+
+  HUB_UNAUTHORIZED: final(
+    'Check the key and that the policy has the rights it needs (iothubowner has them all).',
+  ),
+  HUB_UNREACHABLE: passing('Check the host name, the network and, for a private CA, NODE_EXTRA_CA_CERTS.'),
+  HUB_UNTRUSTED: final(
+    'If the hub has a private CA, name its certificate file in NODE_EXTRA_CA_CERTS; otherwise check the host name.',
+  ),
+  HUB_THROTTLED: passing('The hub asks for fewer calls; hubferry waits and tries again.'),
+  HUB_UNAVAILABLE: passing('The hub answered with a passing fault; hubferry tries again.'),
+  HUB_REFUSED: final('The hub refuses this request as it is; its code and words are in the message.'),
+  HUB_SLOT_TAKEN: passing('Another import or export job runs on this hub; a hub runs one at a time.'),
+  HUB_NOT_CONFIGURED_HERE: final(
+    'The worker that runs this has no credentials for the hub: add it to that worker’s configuration.',
+  ),
+  CONTAINER_REFUSED: final(
+    'The hub could not use the container: check that it can reach the storage account.',
+  ),
+  STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
+  STORAGE_UNAUTHORIZED: final('Check the storage account’s key; it must be able to create containers.'),
+  STORAGE_REFUSED: final('The storage account refuses this request; its code is in the message.'),
+  STORAGE_NOT_CONFIGURED_HERE: final('The worker that runs this is configured for another storage account.'),
+
+  TARGET_FULL: final('Make room on the target, or raise `maxRecords` if its real limit is higher.'),
+  TARGET_DIFFERS: final('Use --existing skip to leave them as they are, or remove them from the target.'),
+  TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
+  REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
+  SNAPSHOT_NOT_FOUND: final('`hubferry snapshot HUB` prints the id of a new one.'),
+  SNAPSHOT_LINE_NOT_JSON: final('The snapshot is damaged; take a new one.'),
+  SNAPSHOT_LINE_NO_ID: final('The snapshot is damaged; take a new one.'),
+  SNAPSHOT_LINE_BAD_FIELD: final('The snapshot is damaged; take a new one.'),
+  SNAPSHOT_DUPLICATE: final('The snapshot is damaged; take a new one.'),
+  SNAPSHOT_DAMAGED: final('The snapshot is not what was taken; take a new one.'),
+  SNAPSHOT_CUT: final('The snapshot ends inside a line; take a new one.'),
+  JOB_FAILED: final(
+    'The hub’s job did not end well; its reason is in the message. Run the same command again.',
+  ),
+  JOB_STUCK: final(
+    'The hub’s job passed its deadline. Look at the hub’s jobs, then run the same command again.',
+  ),
+  PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
+  LEDGER_UNBALANCED: final(
+    'Counts do not add up, so nothing can be proven. Please report this with the run’s report.',
+  ),
+
+  TEMPORAL_UNREACHABLE: final(
+    'Check `temporal.address`, or leave `temporal:` out to use the embedded server.',
+  ),
+  TEMPORAL_REFUSED: final('Let somebody who may do it run the command in the message.'),
+  SERVER_NOT_FOUND: final('Set TEMPORAL_CLI to the Temporal CLI’s path, or install it.'),
+  EMBEDDED_FAILED: final('Look at the log named in the message.'),
+  RUN_NOT_FOUND: final('`hubferry list` shows the runs.'),
+  RUN_LOST: final('Run the same command again: it sends only what still differs.'),
+  INTERNAL: final('This is a bug in hubferry. Please report it.'),
+} as const satisfies Record<string, ErrorInfo>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether a text is one of our codes. */
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(ERRORS, text);
+}
+
+/**
+ * The one error type of hubferry: a stable code, and a message that says what happened, and to which hub or record.
+ * The message never holds a key, a SAS token or a part of one.
+ */
+export class HubferryError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, hint: string = ERRORS[code].hint) {
+    super(message);
+    this.name = 'HubferryError';
+    this.code = code;
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Into how many partitions a snapshot is cut, so that one of them fits in memory.
+ *
+ * @param bytes size of the snapshot, or of the larger one of two that are joined.
+ * @param partitionBytes size that a partition should have.
+ */
+export function partitionCount(bytes: number, partitionBytes: number): number {
+  return Math.max(1, Math.ceil(bytes / partitionBytes));
+}
+
+/**
+ * The partition of a device and its modules, from 0.
+ *
+ * Must never change: files of a run that began under another version are found by it. FNV-1a (32 bits, over the UTF-16
+ * units' low and high bytes), then the finaliser of MurmurHash3, since FNV alone spreads ids that only differ in their
+ * last digits badly over powers of two.
+ */
+export function partitionOf(deviceId: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < deviceId.length; at += 1) {
+    const unit = deviceId.charCodeAt(at);
+    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
+    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % partitions;
+}

@@ -1,0 +1,146 @@
+import { differingFields, type Field } from './compare.js';
+import { HubferryError } from './errors.js';
+import { type Identity, identityOfLine, parseDesiredLine, parseLine } from './line.js';
+import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
+import { type Refusal, refusal } from './refusal.js';
+import type { EdgeTable } from './scopes.js';
+
+/** What became of one record in the join of desired and actual. `line` is the desired line as it was read. */
+export type Comparison =
+  | {
+      readonly kind: 'equal' | 'missing';
+      readonly key: RecordKey;
+      readonly line: string;
+      readonly record: RegistryRecord;
+      readonly parent: string | null;
+    }
+  | {
+      readonly kind: 'different';
+      readonly key: RecordKey;
+      readonly line: string;
+      readonly record: RegistryRecord;
+      readonly parent: string | null;
+      readonly actual: RegistryRecord;
+      readonly fields: Field[];
+    }
+  /** Only on the target; `system` where the service owns it. */
+  | { readonly kind: 'extra' | 'system'; readonly key: RecordKey; readonly record: RegistryRecord }
+  /** Refused while the source was read, or here, for its device's sake. */
+  | { readonly kind: 'refused'; readonly key: RecordKey; readonly refusal: Refusal };
+
+/** Both sides of one partition, as lines without line ends: a device and its modules are in the same partition. */
+export interface PartitionInput {
+  /** Desired lines and marks of refused records. */
+  readonly desired: Iterable<string>;
+  /** Lines of the target's snapshot. */
+  readonly actual: Iterable<string>;
+  /** The target's edge devices, all of them. */
+  readonly actualEdges: EdgeTable;
+}
+
+/**
+ * Joins one partition of the desired state with the target's: one comparison for each record of either side, first in
+ * the order of the desired lines, then what only the target has, in its order. So the same input gives the same output.
+ *
+ * Memory: the lines of both sides as text; a record is parsed when it is its turn. No order of lines is relied on: the
+ * service promises none (facts §2.1).
+ *
+ * @throws HubferryError SNAPSHOT_DUPLICATE where a record stands twice on one side; SNAPSHOT_LINE_… for a damaged line.
+ */
+export function* comparePartition(input: PartitionInput): Generator<Comparison> {
+  const actual = linesByIdentity(input.actual, 'the target');
+  const desired = linesByIdentity(input.desired, 'the desired state');
+  for (const [identity, line] of desired) {
+    const theirs = actual.get(identity);
+    // Whatever is desired or refused under this key, the target's record is no extra one.
+    actual.delete(identity);
+    yield compareLine(line, theirs, desired, input.actualEdges);
+  }
+  for (const line of actual.values()) {
+    const record = parseLine(line);
+    const kind = isSystemModule(record) ? 'system' : 'extra';
+    yield { kind, key: recordKey(record.deviceId, record.moduleId), record };
+  }
+}
+
+function compareLine(
+  line: string,
+  theirs: string | undefined,
+  desired: ReadonlyMap<string, string>,
+  actualEdges: EdgeTable,
+): Comparison {
+  const read = parseDesiredLine(line);
+  if (read.kind === 'refused') {
+    return { kind: 'refused', key: recordKey(read.deviceId, read.moduleId), refusal: read.refusal };
+  }
+  const { record, parent } = read;
+  const key = recordKey(record.deviceId, record.moduleId);
+  const refused = record.moduleId === null ? null : deviceRefusal(record.deviceId, desired);
+  if (refused !== null) return { kind: 'refused', key, refusal: refused };
+  if (theirs === undefined) return { kind: 'missing', key, line, record, parent };
+  const actual = parseLine(theirs);
+  const fields = differingFields(record, parent, actual, actualEdges);
+  if (fields.length === 0) return { kind: 'equal', key, line, record, parent };
+  return { kind: 'different', key, line, record, parent, actual, fields };
+}
+
+/** Why a module cannot go without its device, or null where the device goes too. */
+function deviceRefusal(deviceId: string, desired: ReadonlyMap<string, string>): Refusal | null {
+  const line = desired.get(joinKey({ deviceId, moduleId: null }));
+  if (line === undefined) return refusal('DEVICE_MISSING');
+  // A mark is told by its first member, so the lines of good devices are not parsed once more for each module.
+  if (!line.startsWith('{"refused":')) return null;
+  const device = parseDesiredLine(line);
+  return device.kind === 'refused' ? refusal('DEVICE_REFUSED', device.refusal.code) : null;
+}
+
+function linesByIdentity(lines: Iterable<string>, side: string): Map<string, string> {
+  const byIdentity = new Map<string, string>();
+  for (const line of lines) {
+    const identity = identityOfLine(line);
+    const key = joinKey(identity);
+    if (byIdentity.has(key)) {
+      const { deviceId, moduleId } = identity;
+      const name = moduleId === null ? quoted(deviceId) : `module ${quoted(moduleId)} of ${quoted(deviceId)}`;
+      throw new HubferryError('SNAPSHOT_DUPLICATE', `In ${side}, ${name} stands twice.`);
+    }
+    byIdentity.set(key, line);
+  }
+  return byIdentity;
+}
+
+/** Unlike a record's key this is unambiguous for refused records too, whose ids may hold a slash. */
+function joinKey({ deviceId, moduleId }: Identity): string {
+  return moduleId === null ? deviceId : `${deviceId}\n${deviceId.length}\n${moduleId}`;
+}
+
+/** What to do about records that the target already has (design §8). */
+export interface Policy {
+  /** About those that differ: refuse to run, leave them, or make them equal. */
+  readonly existing: 'fail' | 'skip' | 'overwrite';
+  /** About those that are not desired. */
+  readonly extra: 'keep' | 'delete';
+}
+
+export type ChangeKind = 'create' | 'update' | 'delete';
+
+/** What a run does with one record; `conflict` is one that differs where the policy is to fail. */
+export type Verdict = ChangeKind | 'unchanged' | 'kept' | 'conflict' | 'extra' | 'system' | 'refused';
+
+const ABOUT_DIFFERENT = { fail: 'conflict', skip: 'kept', overwrite: 'update' } as const;
+
+/** What the policy makes of a comparison. */
+export function decide(comparison: Comparison, policy: Policy): Verdict {
+  switch (comparison.kind) {
+    case 'equal':
+      return 'unchanged';
+    case 'missing':
+      return 'create';
+    case 'different':
+      return ABOUT_DIFFERENT[policy.existing];
+    case 'extra':
+      return policy.extra === 'delete' ? 'delete' : 'extra';
+    default:
+      return comparison.kind;
+  }
+}

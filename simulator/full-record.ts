@@ -1,0 +1,179 @@
+import type { JsonObject } from './json.js';
+import {
+  type Authentication,
+  type DeviceRecord,
+  edgeScope,
+  freshTwin,
+  identityEtag,
+  isModule,
+  type ModuleRecord,
+  type StoredRecord,
+  type Twin,
+  twinEtag,
+} from './records.js';
+import { createSystemModules } from './registry-writes.js';
+import type { RegistryStore } from './store.js';
+
+/**
+ * One device or module to be put into a hub. What is left out is minted by the hub or has the service's default.
+ * Parents come before their children, devices before their modules.
+ */
+export interface FleetRecord {
+  deviceId: string;
+  moduleId?: string;
+  status?: 'enabled' | 'disabled';
+  statusReason?: string;
+  /** Left out: symmetric keys made by the hub. */
+  authentication?: Authentication;
+  iotEdge?: boolean;
+  /** Device id of the parent edge; the hub fills in the scopes. */
+  parent?: string;
+  /** A scope taken as it is, stale or not; only for leaf devices without `parent`. */
+  deviceScope?: string;
+  /** Taken as they are; only for edge devices without `parent`. */
+  parentScopes?: string[];
+  managedBy?: string;
+  tags?: JsonObject;
+  desired?: JsonObject;
+  reported?: JsonObject;
+  generationId?: string;
+  etag?: string;
+  twinVersion?: number;
+  desiredVersion?: number;
+}
+
+/** Everything a hub knows about a record, keys included. Loading a dump restores it. */
+export interface FullRecord extends FleetRecord {
+  status: 'enabled' | 'disabled';
+  authentication: Authentication;
+  tags: JsonObject;
+  desired: JsonObject;
+  reported: JsonObject;
+  generationId: string;
+  etag: string;
+  twinEtag: string;
+  twinVersion: number;
+  desiredVersion: number;
+}
+
+/** The whole of a stored record. */
+export function toFullRecord(record: StoredRecord): FullRecord {
+  const { twin } = record;
+  const common = {
+    deviceId: record.deviceId,
+    authentication: record.auth,
+    tags: JSON.parse(twin.tags) as JsonObject,
+    desired: JSON.parse(twin.desired) as JsonObject,
+    reported: JSON.parse(twin.reported) as JsonObject,
+    generationId: record.generationId,
+    etag: identityEtag(record.etag),
+    twinEtag: twinEtag(twin.version),
+    twinVersion: twin.version,
+    desiredVersion: twin.desiredVersion,
+  };
+  if (isModule(record)) {
+    return {
+      ...common,
+      moduleId: record.moduleId,
+      status: 'enabled',
+      ...(record.managedBy === undefined ? {} : { managedBy: record.managedBy }),
+    };
+  }
+  return {
+    ...common,
+    status: record.enabled ? 'enabled' : 'disabled',
+    ...(record.statusReason === undefined ? {} : { statusReason: record.statusReason }),
+    iotEdge: record.iotEdge,
+    ...(record.deviceScope === undefined ? {} : { deviceScope: record.deviceScope }),
+    ...(record.parentScopes.length === 0 ? {} : { parentScopes: [...record.parentScopes] }),
+  };
+}
+
+/**
+ * Puts records into a hub's registry, replacing those with the same ids. No check of limits is made: tests want hubs
+ * with oddities in them.
+ * @throws {Error} when a parent or the device of a module is not there.
+ */
+export function loadRecords(store: RegistryStore, records: Iterable<FleetRecord>): number {
+  let count = 0;
+  for (const record of records) {
+    if (record.moduleId === undefined) loadDevice(store, record);
+    else loadModule(store, record, record.moduleId);
+    count++;
+  }
+  store.visibility.forget();
+  return count;
+}
+
+function loadDevice(store: RegistryStore, record: FleetRecord): void {
+  const generationId = record.generationId ?? store.mintGenerationId();
+  const iotEdge = record.iotEdge === true;
+  const parent = record.parent === undefined ? undefined : parentScope(store, record.deviceId, record.parent);
+  const parents = parent === undefined ? (record.parentScopes ?? []) : [parent];
+  const leafScope = parent ?? record.deviceScope;
+  const device: DeviceRecord = {
+    deviceId: record.deviceId,
+    generationId,
+    etag: readEtag(record.etag) ?? store.mintEtag(),
+    enabled: record.status !== 'disabled',
+    statusReason: record.statusReason,
+    statusUpdatedAt: 0,
+    auth: record.authentication ?? mintKeys(store),
+    iotEdge,
+    deviceScope: iotEdge ? (record.deviceScope ?? edgeScope(record.deviceId, generationId)) : leafScope,
+    parentScopes: iotEdge ? parents : leafScope === undefined ? [] : [leafScope],
+    twin: readTwin(record),
+  };
+  store.setDevice(device);
+  if (iotEdge) createSystemModules(store, device.deviceId);
+}
+
+function loadModule(store: RegistryStore, record: FleetRecord, moduleId: string): void {
+  if (store.device(record.deviceId) === undefined) {
+    throw new Error(`module '${moduleId}' was loaded before its device '${record.deviceId}'`);
+  }
+  const module: ModuleRecord = {
+    deviceId: record.deviceId,
+    moduleId,
+    generationId: record.generationId ?? store.mintGenerationId(),
+    etag: readEtag(record.etag) ?? store.mintEtag(),
+    managedBy: record.managedBy,
+    auth: record.authentication ?? mintKeys(store),
+    twin: readTwin(record),
+  };
+  store.setModule(module);
+}
+
+function parentScope(store: RegistryStore, child: string, parent: string): string {
+  const edge = store.device(parent);
+  if (edge?.iotEdge !== true || edge.deviceScope === undefined) {
+    throw new Error(`device '${child}' was loaded before its parent edge '${parent}'`);
+  }
+  return edge.deviceScope;
+}
+
+function readTwin(record: FleetRecord): Twin {
+  if (record.tags === undefined && record.desired === undefined && record.reported === undefined)
+    return freshTwin;
+  return {
+    tags: sectionText(record.tags),
+    desired: sectionText(record.desired),
+    reported: sectionText(record.reported),
+    version: record.twinVersion ?? freshTwin.version,
+    desiredVersion: record.desiredVersion ?? freshTwin.desiredVersion,
+    updatedAt: 0,
+  };
+}
+
+function sectionText(section: JsonObject | undefined): string {
+  return section === undefined ? '{}' : JSON.stringify(section);
+}
+
+function readEtag(etag: string | undefined): number | undefined {
+  const counter = etag === undefined ? Number.NaN : Number(Buffer.from(etag, 'base64').toString('latin1'));
+  return Number.isSafeInteger(counter) ? counter : undefined;
+}
+
+function mintKeys(store: RegistryStore): Authentication {
+  return { type: 'sas', primaryKey: store.mintKey(), secondaryKey: store.mintKey() };
+}

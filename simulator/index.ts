@@ -1,0 +1,100 @@
+import type { RequestListener } from 'node:http';
+import { listenAdmin } from './admin.js';
+import { defaultCaDir, issueServerCertificate, loadAuthority } from './certificates.js';
+import { SimulatedHub } from './hub.js';
+import { type Listener, listen } from './listeners.js';
+import type { SimulatorOptions } from './options.js';
+import { serve } from './server.js';
+
+export { AdminError, type HubAdmin, SimulatorAdmin } from './admin-client.js';
+export type { FaultRule } from './faults.js';
+export { type FleetOptions, generateFleet } from './fleet.js';
+export type { FleetRecord, FullRecord } from './full-record.js';
+export type { SimulatedHub } from './hub.js';
+export type { JobFault } from './job-faults.js';
+export { defaultSettings, type HubOptions, type HubSettings, type SimulatorOptions } from './options.js';
+export type { Authentication } from './records.js';
+export type { PolicyName } from './sas.js';
+
+/** A running simulator. */
+export interface Simulator {
+  /** The port that all hubs share. */
+  readonly port: number;
+  /** The port of the admin API, when one was asked for. */
+  readonly adminPort?: number;
+  /** The certificate that clients must trust, for NODE_EXTRA_CA_CERTS or the `ca` of an agent. */
+  readonly caFile: string;
+  readonly hubs: readonly SimulatedHub[];
+  /** @throws {Error} for an unknown name. */
+  hub(name: string): SimulatedHub;
+  /** Stops jobs, closes all connections and frees the ports. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts hubs on loopback.
+ * @throws {TypeError} for bad options; {Error} with code EADDRINUSE for a port in use.
+ */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const hubs = options.hubs.map((hub) => new SimulatedHub(hub, options.seed));
+  if (hubs.length === 0) throw new TypeError('a simulator needs at least one hub');
+  const byHost = new Map(hubs.map((hub) => [`${hub.name}.localhost`, hub]));
+  if (byHost.size !== hubs.length) throw new TypeError('two hubs have the same name');
+  const authority = await loadAuthority(options.caDir ?? defaultCaDir());
+  const tls = await issueServerCertificate(authority, [...byHost.keys()]);
+  const handler =
+    (findHub: (host: string) => SimulatedHub | undefined): RequestListener =>
+    (request, response) => {
+      // A request that breaks off is the client's business; its connection is gone either way.
+      serve(request, response, findHub).catch(() => request.socket.destroy());
+    };
+  const listeners: Listener[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all([
+      ...hubs.map((hub) => hub.jobs.close()),
+      ...listeners.map((listener) => listener.close()),
+    ]);
+  };
+  try {
+    const shared = await listen(
+      options.port ?? 0,
+      tls,
+      handler((host) => byHost.get(host)),
+    );
+    listeners.push(shared);
+    for (const [i, hub] of hubs.entries()) {
+      const ownPort = options.hubs[i]?.ownPort;
+      const own =
+        ownPort === undefined
+          ? undefined
+          : await listen(
+              ownPort,
+              tls,
+              handler(() => hub),
+            );
+      if (own !== undefined) listeners.push(own);
+      hub.listensAs(
+        `${hub.name}.localhost:${shared.port}`,
+        own === undefined ? undefined : `localhost:${own.port}`,
+      );
+    }
+    const { adminPort = false } = options;
+    const admin = adminPort === false ? undefined : await listenAdmin(adminPort, hubs);
+    if (admin !== undefined) listeners.push(admin);
+    return {
+      port: shared.port,
+      ...(admin === undefined ? {} : { adminPort: admin.port }),
+      caFile: authority.caFile,
+      hubs,
+      hub: (name) => {
+        const hub = byHost.get(`${name.toLowerCase()}.localhost`);
+        if (hub === undefined) throw new Error(`there is no hub '${name}'`);
+        return hub;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,413 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Config, hubOf, type LoadOptions, loadConfig, storageOf } from '../../config/index.js';
+import { HubferryError } from '../../registry/errors.js';
+
+const KEY = 'aHViZmVycnktcGxhbnRlZC1rZXktMDEyMzQ1Njc4OQ==';
+const OLD = `HostName=old.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=${KEY}`;
+const NEW = `HostName=new.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=${KEY}`;
+const STORAGE = `DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=${KEY};EndpointSuffix=core.windows.net`;
+const env = { OLD_HUB: OLD, NEW_HUB: NEW, STORAGE };
+
+const GOOD = `hubs:
+  old: { connectionString: "\${OLD_HUB}", readOnly: true }
+  new: { connectionString: "\${NEW_HUB}" }
+storage: { connectionString: "\${STORAGE}" }
+`;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hubferry-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function load(text: string, options: Partial<LoadOptions> = {}): Config {
+  writeFileSync(join(folder, 'hubferry.yaml'), text);
+  return loadConfig({ cwd: folder, env, ...options });
+}
+
+/** What `load` fails with; never with a secret in it. */
+function failure(text: string, options: Partial<LoadOptions> = {}): { code: string; message: string } {
+  try {
+    load(text, options);
+  } catch (error) {
+    if (!(error instanceof HubferryError)) throw error;
+    const said = `${error.message} ${error.hint} ${error.stack ?? ''}`;
+    expect(said).not.toContain(KEY);
+    return { code: error.code, message: error.message };
+  }
+  throw new Error('it was accepted');
+}
+
+describe('a good configuration', () => {
+  it('is resolved, with defaults', () => {
+    const config = load(GOOD);
+    expect(config.path).toBe(join(folder, 'hubferry.yaml'));
+    expect([...config.hubs.keys()]).toEqual(['old', 'new']);
+    expect(config.hubs.get('old')).toEqual({
+      alias: 'old',
+      host: 'old.azure-devices.net',
+      connectionString: OLD,
+      readOnly: true,
+      tier: 'S1',
+      units: 1,
+      maxRecords: 1_000_000,
+    });
+    expect(config.storage?.account).toBe('https://acct.blob.core.windows.net');
+    expect(config.temporal).toBeNull();
+    expect(config.settings).toEqual({
+      chunkLines: 50_000,
+      maxLineBytes: 1_048_576,
+      partitionBytes: 16_777_216,
+      planMaxAge: 900_000,
+      settle: 30_000,
+      poll: { first: 1_000, max: 1_800_000 },
+      slotWait: 15_000,
+      jobDeadline: 43_200_000,
+      sasLifetime: 21_600_000,
+      repairRounds: 2,
+      heartbeat: 30_000,
+      edgePoll: 5_000,
+      edgeVisible: 60_000,
+    });
+  });
+
+  it('keeps what it says', () => {
+    const config = load(`${GOOD}temporal: { address: "temporal.example:7233" }
+settings: { settle: 250ms, poll: { max: 1d }, repairRounds: 0 }
+`);
+    expect(config.temporal).toEqual({ address: 'temporal.example:7233', namespace: 'default' });
+    expect(config.settings).toMatchObject({
+      settle: 250,
+      poll: { first: 1_000, max: 86_400_000 },
+      repairRounds: 0,
+    });
+  });
+
+  it('takes every hub setting', () => {
+    const config = load(`hubs:
+  s: { connectionString: "\${OLD_HUB}", tier: F1, units: 3, maxRecords: 500, role: scratch }
+`);
+    expect(config.hubs.get('s')).toMatchObject({ tier: 'F1', units: 3, maxRecords: 500, role: 'scratch' });
+  });
+
+  it('is found by its path, relative to the working directory', () => {
+    writeFileSync(join(folder, 'other.yaml'), GOOD);
+    expect(loadConfig({ cwd: folder, env, path: 'other.yaml' }).path).toBe(join(folder, 'other.yaml'));
+  });
+
+  it('may name one hub twice, and then guards it under both names', () => {
+    const config = load(`hubs:
+  a: { connectionString: "HostName=HUB.azure-devices.net.:443;SharedAccessKeyName=p;SharedAccessKey=${KEY}" }
+  b: { connectionString: "HostName=hub.azure-devices.net;SharedAccessKeyName=p;SharedAccessKey=${KEY}", readOnly: true }
+`);
+    expect([...config.hubs.values()].map((hub) => [hub.alias, hub.host, hub.readOnly])).toEqual([
+      ['a', 'hub.azure-devices.net', true],
+      ['b', 'hub.azure-devices.net', true],
+    ]);
+  });
+
+  it('replaces references anywhere in a value, and does not look into what it put there', () => {
+    const config = load(
+      `hubs:
+  a: { connectionString: "HostName=\${HOST}.net:\${PORT};SharedAccessKeyName=p;SharedAccessKey=${KEY}" }
+temporal: { address: "t:1", namespace: "\${RAW}" }
+`,
+      { env: { HOST: 'x', PORT: '8443', RAW: '${HOST}' } },
+    );
+    expect(config.hubs.get('a')?.host).toBe('x.net:8443');
+    expect(config.temporal?.namespace).toBe('${HOST}');
+  });
+});
+
+describe('the hash', () => {
+  const hash = (text: string, options: Partial<LoadOptions> = {}): string => load(text, options).hash;
+
+  it('ignores order, spelling and overrides of one command', () => {
+    const turned = `storage: { connectionString: "\${STORAGE}" }
+hubs:
+  new: { connectionString: "\${NEW_HUB}", tier: S1 }
+  old: { readOnly: true, connectionString: "${OLD.replace('old.azure', 'OLD.azure')}" }
+`;
+    expect(hash(turned)).toBe(hash(GOOD));
+    expect(hash(GOOD, { set: ['settings.settle=1s'] })).toBe(hash(GOOD));
+    expect(hash(GOOD)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('changes with everything else, keys included', () => {
+    const variants = [
+      GOOD,
+      GOOD.replace('readOnly: true', 'units: 2'),
+      `${GOOD}settings: { settle: 1s }\n`,
+      `${GOOD}temporal: { address: "t:7233" }\n`,
+    ].map((text) => hash(text));
+    variants.push(
+      hash(GOOD, { env: { ...env, OLD_HUB: OLD.replace('SharedAccessKey=aHV', 'SharedAccessKey=bHV') } }),
+    );
+    expect(new Set(variants).size).toBe(variants.length);
+  });
+});
+
+describe('--set', () => {
+  it('overrides settings, the last one wins', () => {
+    const { settings } = load(`${GOOD}settings: { settle: 5s, chunkLines: 7 }\n`, {
+      set: [
+        'settings.settle=1s',
+        'settings.poll.first=10ms',
+        'settings.settle=2s',
+        'settings.chunkLines=500',
+      ],
+    });
+    expect(settings).toMatchObject({ settle: 2_000, chunkLines: 500, poll: { first: 10, max: 1_800_000 } });
+  });
+
+  it.each([
+    ['settings.settle=soon', '--set settings.settle: expected a duration such as 250ms, 30s, 15m, 12h or 1d'],
+    ['settings.chunkLines=0', '--set settings.chunkLines: must be at least 1'],
+    ['settings.chunkLines=1.5', '--set settings.chunkLines: expected a whole number'],
+    ['settings.setle=1s', '--set settings.setle: unknown key'],
+    ['settings.poll=1s', '--set settings.poll: expected keys and values'],
+  ])('%s is named as what it is', (set, message) => {
+    expect(failure(GOOD, { set: [set] })).toEqual({ code: 'CONFIG_INVALID', message });
+  });
+
+  it.each([`hubs.old.connectionString=${OLD}`, 'settings', 'settings.settle', '=', 'settings.=1'])(
+    '%s is wrong usage',
+    (set) => {
+      expect(failure(GOOD, { set: [set] }).code).toBe('USAGE');
+    },
+  );
+});
+
+describe('an error names file, line, column and path', () => {
+  const hubs = (rest: string): string => `hubs:\n  old: { connectionString: "\${OLD_HUB}"${rest} }\n`;
+
+  it.each([
+    ['an unknown key', `${GOOD}storrage: 1\n`, 'hubferry.yaml:5:1: storrage: unknown key'],
+    [
+      'an unknown key in a hub',
+      hubs(', readonly: true'),
+      'hubferry.yaml:2:42: hubs.old.readonly: unknown key',
+    ],
+    ['a wrong type', hubs(', units: "2"'), 'hubferry.yaml:2:49: hubs.old.units: expected a whole number'],
+    [
+      'a wrong yes',
+      hubs(', readOnly: "yes"'),
+      'hubferry.yaml:2:52: hubs.old.readOnly: expected true or false',
+    ],
+    ['too few', hubs(', units: 0'), 'hubferry.yaml:2:49: hubs.old.units: must be at least 1'],
+    ['too many', hubs(', units: 201'), 'hubferry.yaml:2:49: hubs.old.units: must be at most 200'],
+    [
+      'a wrong word',
+      hubs(', tier: S4'),
+      'hubferry.yaml:2:48: hubs.old.tier: expected F1, B1, B2, B3, S1, S2, S3',
+    ],
+    ['a wrong role', hubs(', role: prod'), 'hubferry.yaml:2:48: hubs.old.role: expected scratch'],
+    [
+      'a number for a duration',
+      `${GOOD}settings:\n  settle: 30\n`,
+      'hubferry.yaml:6:11: settings.settle: expected a text',
+    ],
+    [
+      'a bad duration',
+      `${GOOD}settings:\n  poll:\n    first: 2 s\n`,
+      'hubferry.yaml:7:12: settings.poll.first: expected a duration such as 250ms, 30s, 15m, 12h or 1d',
+    ],
+    ['no hubs', 'settings: {}\n', 'hubferry.yaml:1:1: hubs: this key is missing'],
+    ['nothing', '', 'hubferry.yaml:1:1: hubs: this key is missing'],
+    ['a list', '- 1\n', 'hubferry.yaml:1:1: expected keys and values'],
+    [
+      'a hub that is a text',
+      'hubs:\n  old: "${OLD_HUB}"\n',
+      'hubferry.yaml:2:8: hubs.old: expected keys and values',
+    ],
+    [
+      'a bad alias',
+      'hubs:\n  "a:b": { connectionString: "${OLD_HUB}" }\n',
+      'hubferry.yaml:2:3: hubs.a:b: an alias has up to 64 letters, digits, dots, dashes and underscores',
+    ],
+    [
+      'no connection string',
+      'hubs:\n  old:\n    readOnly: true\n',
+      'hubferry.yaml:2:3: hubs.old.connectionString: this key is missing',
+    ],
+    [
+      'a bad address',
+      `${GOOD}temporal: { address: nowhere }\n`,
+      'hubferry.yaml:5:22: temporal.address: expected host:port',
+    ],
+    [
+      'Entra ID for storage',
+      'hubs: {}\nstorage: { connectionString: "${STORAGE}", accountUrl: x }\n',
+      'hubferry.yaml:2:44: storage.accountUrl: Microsoft Entra ID for storage is not supported yet; use connectionString',
+    ],
+    ['a key twice', 'hubs: {}\nhubs: {}\n', 'hubferry.yaml:2:1: this key is there twice (DUPLICATE_KEY)'],
+    ['a tab', 'hubs:\n\told: {}\n', 'hubferry.yaml:2:1: tabs cannot be used for indentation (TAB_AS_INDENT)'],
+    [
+      'an open quote',
+      `hubs:\n  old: { connectionString: "${OLD} }\n`,
+      expect.stringMatching(
+        /^hubferry\.yaml:3:1: a quote, bracket, comma or space is missing \(MISSING_CHAR\)$/,
+      ),
+    ],
+    [
+      'a reference without its end',
+      'hubs:\n  old: { connectionString: "${OLD_HUB" }\n',
+      'hubferry.yaml:2:28: hubs.old.connectionString: "${" without its "}"',
+    ],
+    [
+      'a reference that is none',
+      `hubs:\n  old: { connectionString: "\${${KEY}}" }\n`,
+      'hubferry.yaml:2:28: hubs.old.connectionString: "${…}" holds something that is not the name of an environment variable',
+    ],
+  ])('%s', (_name, text, message) => {
+    expect(failure(text)).toEqual({ code: 'CONFIG_INVALID', message });
+  });
+
+  it('lists all faults in the order of the file', () => {
+    const { message } = failure(`hubs:
+  old: { hostName: x.azure-devices.net }
+settings: { settle: 1, chunkLines: no }
+`);
+    expect(message.split('\n')).toEqual([
+      'hubferry.yaml:2:3: hubs.old.connectionString: this key is missing',
+      'hubferry.yaml:2:10: hubs.old.hostName: Microsoft Entra ID for hubs is not supported yet; use connectionString',
+      'hubferry.yaml:3:21: settings.settle: expected a text',
+      'hubferry.yaml:3:36: settings.chunkLines: expected a whole number',
+    ]);
+  });
+
+  it('an unset variable', () => {
+    expect(failure(GOOD, { env: { OLD_HUB: OLD } })).toEqual({
+      code: 'ENV_NOT_SET',
+      message: 'hubferry.yaml:3:28: hubs.new.connectionString: environment variable NEW_HUB is not set',
+    });
+  });
+
+  it('a bomb of aliases', () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nhubs: [*c,*c,*c]\n`;
+    expect(failure(bomb)).toEqual({
+      code: 'CONFIG_INVALID',
+      message: 'hubferry.yaml: its aliases (*) cannot be resolved',
+    });
+  });
+
+  it('no file', () => {
+    expect(() => loadConfig({ cwd: folder, env })).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_NOT_FOUND',
+        message: `there is no ${join(folder, 'hubferry.yaml')}`,
+      }),
+    );
+    expect(() => loadConfig({ cwd: folder, env, path: '.' })).toThrow(
+      expect.objectContaining({ code: 'CONFIG_NOT_FOUND', message: `${folder} cannot be read (EISDIR)` }),
+    );
+  });
+});
+
+describe('a connection string', () => {
+  const hub = (text: string): { code: string; message: string } =>
+    failure('hubs:\n  old: { connectionString: "${OLD_HUB}" }\n', { env: { OLD_HUB: text } });
+  const hubPlace = 'hubferry.yaml:2:28: hubs.old.connectionString';
+
+  it.each([
+    ['', 'it is empty'],
+    [KEY, 'HostName is missing'],
+    ['just words', 'one of its parts is not Name=value'],
+    [`SharedAccessKeyName=p;SharedAccessKey=${KEY}`, 'HostName is missing'],
+    [`HostName=a.net;SharedAccessKey=${KEY}`, 'SharedAccessKeyName is missing'],
+    ['HostName=a.net;SharedAccessKeyName=p', 'SharedAccessKey is missing'],
+    ['HostName=a.net;SharedAccessKeyName=p;SharedAccessKey=', 'SharedAccessKey is missing'],
+    ['HostName=a.net;SharedAccessKeyName=p;SharedAccessKey=not!base64', 'SharedAccessKey is not base64'],
+    [
+      `HostName=https://a.net;SharedAccessKeyName=p;SharedAccessKey=${KEY}`,
+      'HostName is not a host name, or host name and port',
+    ],
+    [
+      `HostName=a.net:99999;SharedAccessKeyName=p;SharedAccessKey=${KEY}`,
+      'HostName is not a host name, or host name and port',
+    ],
+    [
+      `HostName=a.net;HostName=b.net;SharedAccessKeyName=p;SharedAccessKey=${KEY}`,
+      'one of its parts is there twice',
+    ],
+    [
+      `HostName=a.net;DeviceId=d;SharedAccessKey=${KEY}`,
+      'it is the connection string of a device, not of a hub’s policy',
+    ],
+  ])('of a hub: %s', (text, words) => {
+    expect(hub(text)).toEqual({ code: 'CONNECTION_STRING_INVALID', message: `${hubPlace}: ${words}` });
+  });
+
+  it.each([
+    ['AccountName=a', 'AccountKey is missing'],
+    [`AccountKey=${KEY}`, 'AccountName is missing'],
+    ['AccountName=a;AccountKey=!', 'AccountKey is not base64'],
+    [`AccountName=a;AccountKey=${KEY};BlobEndpoint=nowhere`, 'BlobEndpoint is not a URL'],
+    [`AccountName=a;AccountKey=${KEY};BlobEndpoint=ftp://x`, 'BlobEndpoint is neither https nor http'],
+    [
+      `AccountName=a;AccountKey=${KEY};BlobEndpoint=https://x/?sig=${KEY}`,
+      'BlobEndpoint holds more than an address',
+    ],
+    [
+      `AccountName=a;AccountKey=${KEY};DefaultEndpointsProtocol=ftp`,
+      'DefaultEndpointsProtocol is neither https nor http',
+    ],
+    [
+      `BlobEndpoint=https://x;SharedAccessSignature=sv=1&sig=${KEY}`,
+      'it holds a SharedAccessSignature; hubferry signs access for the hubs’ jobs, for which it needs AccountKey',
+    ],
+    [
+      'UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://x',
+      'DevelopmentStorageProxyUri is not supported; write BlobEndpoint instead',
+    ],
+  ])('of storage: %s', (text, words) => {
+    expect(
+      failure('hubs: {}\nstorage: { connectionString: "${STORAGE}" }\n', { env: { STORAGE: text } }),
+    ).toEqual({
+      code: 'CONNECTION_STRING_INVALID',
+      message: `hubferry.yaml:2:30: storage.connectionString: ${words}`,
+    });
+  });
+
+  it.each([
+    ['UseDevelopmentStorage=true', 'http://127.0.0.1:10000/devstoreaccount1'],
+    ['usedevelopmentstorage=True;', 'http://127.0.0.1:10000/devstoreaccount1'],
+    [`AccountName=acct;AccountKey=${KEY}`, 'https://acct.blob.core.windows.net'],
+    [
+      `AccountName=acct;AccountKey=${KEY};EndpointSuffix=core.chinacloudapi.cn`,
+      'https://acct.blob.core.chinacloudapi.cn',
+    ],
+    [
+      `DefaultEndpointsProtocol=http;AccountName=d;AccountKey=${KEY};BlobEndpoint=HTTP://LocalHost:10000/d/;`,
+      'http://localhost:10000/d',
+    ],
+    [`AccountName=d;AccountKey=${KEY};BlobEndpoint=https://x.example:443/`, 'https://x.example'],
+  ])('of storage is understood: %s', (text, account) => {
+    const { storage } = load('hubs: {}\nstorage: { connectionString: "${STORAGE}" }\n', {
+      env: { STORAGE: text },
+    });
+    expect(storage?.account).toBe(account);
+  });
+});
+
+describe('looking up', () => {
+  it('a hub by its alias', () => {
+    const config = load(GOOD);
+    expect(hubOf(config, 'new').host).toBe('new.azure-devices.net');
+    expect(() => hubOf(config, 'nwe')).toThrow(
+      expect.objectContaining({
+        code: 'HUB_UNKNOWN',
+        message: `${config.path} has no hub "nwe"; it has old, new`,
+      }),
+    );
+    expect(() => hubOf(load('hubs: {}\n'), 'a')).toThrow(/it has none$/);
+  });
+
+  it('the storage', () => {
+    expect(storageOf(load(GOOD)).account).toBe('https://acct.blob.core.windows.net');
+    expect(() => storageOf(load('hubs: {}\n'))).toThrow(expect.objectContaining({ code: 'STORAGE_MISSING' }));
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { ERRORS } from '../../registry/errors.js';
+import { isRefusalCode } from '../../registry/refusal.js';
+import { read, section, sources } from './pages.js';
+
+const PAGE = read('docs/errors.md');
+
+/** The codes in the first column of a section's tables. */
+function listed(heading: string): string[] {
+  return [...section(PAGE, heading).matchAll(/^\| `(\w+)` \|/gm)].map(([, code = '']) => code);
+}
+
+describe('docs/errors.md', () => {
+  it('lists every error with its exit code, and whether it is tried again', () => {
+    const rows = [...PAGE.matchAll(/^\| `([A-Z_]+)` \| (\d) \| (yes|no) \|/gm)];
+    const told = rows.map(([, code = '', exit, again]) => [
+      code,
+      { exit: Number(exit), retryable: again === 'yes' },
+    ]);
+    const known = Object.entries(ERRORS).map(([code, { exit, retryable }]) => [code, { exit, retryable }]);
+    expect(told.length).toBe(new Set(rows.map(([, code]) => code)).size);
+    expect(Object.fromEntries(told)).toEqual(Object.fromEntries(known));
+  });
+
+  it('lists every refusal', () => {
+    const codes = [...read('registry/refusal.ts').matchAll(/^ {2}([A-Z_]+):/gm)].map(([, code = '']) => code);
+    expect(codes.every(isRefusalCode)).toBe(true);
+    expect(listed('## Refusals').toSorted()).toEqual(codes.toSorted());
+  });
+
+  it('lists rejections that the code knows', () => {
+    const texts = sources(['registry', 'activities']).map(({ text }) => text);
+    const unknown = listed('## Rejections').filter((code) => !texts.some((text) => text.includes(code)));
+    expect(unknown).toEqual([]);
+  });
+
+  it('lists every warning', () => {
+    const used = sources(['workflows']).flatMap(({ text }) =>
+      [...text.matchAll(/\.warn\(\s*'([A-Z_]+)'/g)].map(([, code = '']) => code),
+    );
+    expect(used.length).toBeGreaterThan(0);
+    expect(listed('## Warnings').toSorted()).toEqual([...new Set(used)].toSorted());
+  });
+});

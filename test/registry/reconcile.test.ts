@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import { printDesiredLine, printRefused } from '../../registry/line.js';
+import { type Comparison, comparePartition, decide, type Policy } from '../../registry/reconcile.js';
+import { recordKey } from '../../registry/record.js';
+import { refusal } from '../../registry/refusal.js';
+import { EdgeTable } from '../../registry/scopes.js';
+import { exportLine, type LineParts, NO_AUTHENTICATION, record, thrown } from './records.js';
+
+const NO_EDGES = EdgeTable.of([]);
+
+const desired = (parts: LineParts, parent: string | null = null): string =>
+  printDesiredLine(record(parts), parent);
+
+const refused = (deviceId: string, moduleId: string | null = null): string =>
+  printRefused({ deviceId, moduleId }, refusal('KEYS_INVALID'));
+
+function compare(wanted: string[], actual: string[], edges = NO_EDGES): Comparison[] {
+  return [...comparePartition({ desired: wanted, actual, actualEdges: edges })];
+}
+
+function kinds(wanted: string[], actual: string[]): Record<string, string> {
+  return Object.fromEntries(compare(wanted, actual).map(({ key, kind }) => [key, kind]));
+}
+
+describe('comparePartition', () => {
+  test('tells equal, missing, different, extra and system apart', () => {
+    const wanted = [
+      desired({ id: 'equal', tagsText: '{"a":1}' }),
+      desired({ id: 'missing' }),
+      desired({ id: 'different', status: 'disabled' }),
+      desired({ id: 'equal', moduleId: 'm' }),
+    ];
+    const actual = [
+      exportLine({ id: 'extra' }),
+      exportLine({ id: 'different', tagsText: '{"b":1}' }),
+      exportLine({ id: 'equal', moduleId: 'm' }),
+      exportLine({ id: 'equal', moduleId: '$edgeAgent' }),
+      exportLine({ id: 'equal', moduleId: 'managed', authenticationText: NO_AUTHENTICATION }),
+      exportLine({ id: 'equal', tagsText: '{ "a": 1.0 }' }),
+    ];
+    const found = compare(wanted, actual);
+    expect(found.map(({ key, kind }) => [key, kind])).toStrictEqual([
+      ['equal', 'equal'],
+      ['missing', 'missing'],
+      ['different', 'different'],
+      ['equal/m', 'equal'],
+      ['extra', 'extra'],
+      ['equal/$edgeAgent', 'system'],
+      ['equal/managed', 'system'],
+    ]);
+    expect(found[0]).toStrictEqual({
+      kind: 'equal',
+      key: 'equal',
+      line: wanted[0],
+      record: expect.objectContaining({ deviceId: 'equal' }),
+      parent: null,
+    });
+    expect(found[2]).toMatchObject({
+      line: wanted[2],
+      fields: ['status', 'tags'],
+      actual: { deviceId: 'different', eTag: 'MTAx' },
+    });
+    expect(found[4]).toStrictEqual({ kind: 'extra', key: 'extra', record: record({ id: 'extra' }) });
+  });
+
+  test('compares parents by the target’s current scopes', () => {
+    const edges = EdgeTable.of([{ id: 'gw', scope: 's-2', parentScope: null, refused: null }]);
+    const wanted = [desired({ id: 'a' }, 'gw'), desired({ id: 'b' }, 'gw')];
+    const actual = [exportLine({ id: 'a', deviceScope: 's-2' }), exportLine({ id: 'b', deviceScope: 's-1' })];
+    expect(compare(wanted, actual, edges)).toMatchObject([
+      { kind: 'equal', parent: 'gw' },
+      { kind: 'different', parent: 'gw', fields: ['parent'] },
+    ]);
+  });
+
+  test('what is refused is neither missing nor extra, and takes its modules with it', () => {
+    const wanted = [
+      // The module comes before its device: no order is relied on.
+      desired({ id: 'bad', moduleId: 'm' }),
+      desired({ id: 'nobody', moduleId: 'm' }),
+      refused('bad'),
+      refused('good', 'm'),
+      desired({ id: 'good' }),
+      desired({ id: 'good', moduleId: 'n' }),
+    ];
+    const actual = ['bad', 'good'].flatMap((id) => [exportLine({ id }), exportLine({ id, moduleId: 'm' })]);
+    expect(compare(wanted, actual).map(({ key, kind }) => [key, kind])).toStrictEqual([
+      ['bad/m', 'refused'],
+      ['nobody/m', 'refused'],
+      ['bad', 'refused'],
+      ['good/m', 'refused'],
+      ['good', 'equal'],
+      ['good/n', 'missing'],
+    ]);
+    expect(compare(wanted, actual).slice(0, 3)).toStrictEqual([
+      {
+        kind: 'refused',
+        key: 'bad/m',
+        refusal: { code: 'DEVICE_REFUSED', reason: 'KEYS_INVALID: its device is refused' },
+      },
+      { kind: 'refused', key: 'nobody/m', refusal: refusal('DEVICE_MISSING') },
+      { kind: 'refused', key: 'bad', refusal: refusal('KEYS_INVALID') },
+    ]);
+  });
+
+  test('a record that the service owns on the target only, and that is desired, is compared like any other', () => {
+    const actual = [
+      exportLine({ id: 'x' }),
+      exportLine({ id: 'x', moduleId: 'm', authenticationText: NO_AUTHENTICATION }),
+    ];
+    expect(kinds([desired({ id: 'x' }), desired({ id: 'x', moduleId: 'm' })], actual)).toStrictEqual({
+      x: 'equal',
+      'x/m': 'different',
+    });
+  });
+
+  test('a refused id that holds a slash is no module', () => {
+    const wanted = [refused('x/m'), desired({ id: 'x' }), desired({ id: 'x', moduleId: 'm' })];
+    expect(compare(wanted, []).map(({ kind }) => kind)).toStrictEqual(['refused', 'missing', 'missing']);
+  });
+
+  test.each([
+    [[desired({ id: 'x' }), desired({ id: 'x' })], [], 'In the desired state, "x" stands twice.'],
+    [[desired({ id: 'x' }), refused('x')], [], 'In the desired state, "x" stands twice.'],
+    [
+      [],
+      [exportLine({ id: 'x', moduleId: 'm' }), exportLine({ id: 'x', moduleId: 'm', status: 'disabled' })],
+      'In the target, module "m" of "x" stands twice.',
+    ],
+  ])('a record that stands twice on a side is damage %#', (wanted, actual, message) => {
+    expect(thrown(() => compare(wanted, actual))).toMatchObject({ code: 'SNAPSHOT_DUPLICATE', message });
+  });
+
+  test('damaged lines are told on either side', () => {
+    expect(thrown(() => compare([], ['{"id":"x"}'])).code).toBe('SNAPSHOT_LINE_BAD_FIELD');
+    expect(thrown(() => compare(['{"id":"x","status":"on"}'], [])).code).toBe('SNAPSHOT_LINE_BAD_FIELD');
+    expect(thrown(() => compare([], ['Keys are left out.'])).code).toBe('SNAPSHOT_LINE_NOT_JSON');
+  });
+
+  test('two empty sides give nothing', () => {
+    expect(compare([], [])).toStrictEqual([]);
+  });
+});
+
+describe('decide', () => {
+  const [equal, missing, different, extra] = compare(
+    [desired({ id: 'equal' }), desired({ id: 'missing' }), desired({ id: 'different', status: 'disabled' })],
+    [exportLine({ id: 'equal' }), exportLine({ id: 'different' }), exportLine({ id: 'extra' })],
+  );
+  const system: Comparison = { kind: 'system', key: recordKey('x', '$m'), record: record({ id: 'x' }) };
+  const bad: Comparison = { kind: 'refused', key: recordKey('x', null), refusal: refusal('KEYS_INVALID') };
+
+  test.each([
+    ['fail', 'keep', ['unchanged', 'create', 'conflict', 'extra', 'system', 'refused']],
+    ['skip', 'keep', ['unchanged', 'create', 'kept', 'extra', 'system', 'refused']],
+    ['overwrite', 'keep', ['unchanged', 'create', 'update', 'extra', 'system', 'refused']],
+    ['overwrite', 'delete', ['unchanged', 'create', 'update', 'delete', 'system', 'refused']],
+  ] as [Policy['existing'], Policy['extra'], string[]][])('%s, %s', (existing, extraPolicy, verdicts) => {
+    const policy: Policy = { existing, extra: extraPolicy };
+    const found = [equal, missing, different, extra, system, bad].map((comparison) =>
+      comparison === undefined ? 'none' : decide(comparison, policy),
+    );
+    expect(found).toStrictEqual(verdicts);
+  });
+});

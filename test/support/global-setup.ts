@@ -1,0 +1,16 @@
+import type { TestProject } from 'vitest/node';
+import { type Services, startServices } from './services.js';
+
+declare module 'vitest' {
+  interface ProvidedContext extends Services {}
+}
+
+/** One Temporal server, one blob service and one bundle for all test files. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const started = await startServices();
+  const { services } = started;
+  project.provide('temporalAddress', services.temporalAddress);
+  project.provide('workflowBundle', services.workflowBundle);
+  project.provide('storageConnectionString', services.storageConnectionString);
+  return () => started.stop();
+}

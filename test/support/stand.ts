@@ -1,0 +1,214 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { NativeConnection } from '@temporalio/worker';
+import { createActivities } from '../../activities/index.js';
+import { Connections } from '../../azure/connections.js';
+import type { Storage } from '../../azure/storage.js';
+import { type Config, loadConfig, storageOf } from '../../config/index.js';
+import {
+  type FullRecord,
+  type HubOptions,
+  type SimulatedHub,
+  type Simulator,
+  startSimulator,
+} from '../../simulator/index.js';
+import { createLogger } from '../../worker/log.js';
+import { installRuntime } from '../../worker/runtime.js';
+import { createWorkerPair, type WorkerPair } from '../../worker/worker-pair.js';
+import {
+  enqueue,
+  hubQueueIdOf,
+  type MigrateInput,
+  type RunReport,
+  type RunSettings,
+  writerIdOf,
+} from '../../workflows/messages.js';
+import type { Services } from './services.js';
+
+/** Waits of milliseconds: everything is on this machine. */
+export const FAST: RunSettings = {
+  chunkLines: 200,
+  maxLineBytes: 100_000,
+  partitionBytes: 60_000,
+  planMaxAge: 600_000,
+  settle: 20,
+  poll: { first: 20, max: 200 },
+  slotWait: 50,
+  jobDeadline: 60_000,
+  sasLifetime: 600_000,
+  repairRounds: 2,
+  heartbeat: 5_000,
+  edgePoll: 50,
+  edgeVisible: 500,
+};
+
+/** Simulated hubs, and a worker in this process on queues of its own. */
+export interface TestStand {
+  readonly simulator: Simulator;
+  readonly client: Client;
+  readonly storage: Storage;
+  readonly config: Config;
+  readonly taskQueue: string;
+  hub(name: string): SimulatedHub;
+  migrate(options?: Partial<MigrateInput>): Promise<WorkflowHandle>;
+  /** Runs to the end; a failure is returned as the report it closed with. */
+  migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
+  reportOf(handle: WorkflowHandle): Promise<RunReport>;
+  close(): Promise<void>;
+}
+
+/** The servers of the global set-up. */
+export function sharedServices(inject: <K extends keyof Services>(key: K) => Services[K]): Services {
+  return {
+    temporalAddress: inject('temporalAddress'),
+    workflowBundle: inject('workflowBundle'),
+    storageConnectionString: inject('storageConnectionString'),
+  };
+}
+
+let counter = 0;
+
+/** A RUN of its own for every run of the tests. */
+export function testRun(): string {
+  counter += 1;
+  const unique = `${process.pid.toString(36)}${counter.toString(36)}`.padStart(6, '0').slice(-6);
+  return `20260101-000000-${unique}`;
+}
+
+/** @param services those of the global set-up: `inject` them in a test. */
+export async function openTestStand(
+  services: Services,
+  hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
+  hubSettings: Readonly<Record<string, string>> = {},
+): Promise<TestStand> {
+  installRuntime(createLogger({ level: 'silent' }));
+  const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
+  const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
+  const path = join(folder, 'hubferry.yaml');
+  writeFileSync(
+    path,
+    [
+      'hubs:',
+      ...hubs.map(
+        ({ name }) =>
+          `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
+      ),
+      `storage: { connectionString: ${JSON.stringify(services.storageConnectionString)} }`,
+      '',
+    ].join('\n'),
+  );
+  const config = loadConfig({ path });
+  const connections = new Connections(config, { ca: readFileSync(simulator.caFile) });
+  const { account } = storageOf(config);
+  const taskQueue = `test-${process.pid}-${simulator.port}`;
+  const address = services.temporalAddress;
+  const [connection, nativeConnection] = await Promise.all([
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
+  const client = new Client({ connection });
+  const worker: WorkerPair = await createWorkerPair({
+    connection: nativeConnection,
+    namespace: 'default',
+    activities: createActivities({
+      connections,
+      client,
+      hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
+    }),
+    tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
+  });
+  const running = worker.run();
+  running.catch(() => undefined); // awaited in close()
+
+  const hostOf = (name: string): string => {
+    const hub = config.hubs.get(name);
+    if (!hub) throw new Error(`no hub ${name}`);
+    return hub.host;
+  };
+  const reportOf = async (handle: WorkflowHandle): Promise<RunReport> => {
+    try {
+      return (await handle.result()) as RunReport;
+    } catch (error) {
+      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+      if (cause instanceof ApplicationFailure && cause.details?.[0]) return cause.details[0] as RunReport;
+      throw error;
+    }
+  };
+  const migrate = async (options: Partial<MigrateInput> = {}): Promise<WorkflowHandle> => {
+    const input: MigrateInput = {
+      run: testRun(),
+      account,
+      settings: FAST,
+      goal: 'migrate',
+      source: { kind: 'hub', host: hostOf('old') },
+      target: { host: hostOf('new') },
+      existing: 'fail',
+      strict: false,
+      ...options,
+    };
+    const workflowId =
+      input.goal === 'migrate' ? writerIdOf(input.target.host) : `${input.goal}/${input.run}`;
+    return client.workflow.start('migrate', { workflowId, taskQueue, args: [input] });
+  };
+  return {
+    simulator,
+    client,
+    config,
+    taskQueue,
+    storage: connections.storage(account),
+    hub: (name) => simulator.hub(name),
+    migrate,
+    migrated: async (options) => reportOf(await migrate(options)),
+    reportOf,
+    close: async () => {
+      worker.shutdown();
+      await running;
+      connections.close();
+      await Promise.all([connection.close(), nativeConnection.close(), simulator.close()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits for a condition instead of a time. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  ms = 15_000,
+): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const found = await probe();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** What of a hub's records must arrive: everything but what the service makes itself. Parents by device id. */
+export function essence(dump: Iterable<FullRecord>): Record<string, unknown> {
+  const records = [...dump].filter(({ moduleId }) => !moduleId?.startsWith('$'));
+  const edges = new Map(records.flatMap((edge) => (edge.iotEdge ? [[edge.deviceScope, edge.deviceId]] : [])));
+  const found: Record<string, unknown> = {};
+  for (const record of records) {
+    const { deviceId, moduleId, status, statusReason, authentication, tags, desired, iotEdge } = record;
+    const scope = iotEdge ? record.parentScopes?.[0] : record.deviceScope;
+    const parent = edges.get(scope) ?? null;
+    const own = moduleId
+      ? {}
+      : { status, statusReason: statusReason ?? '', iotEdge: iotEdge ?? false, parent };
+    found[`${deviceId}/${moduleId ?? ''}`] = { authentication, tags, desired, ...own };
+  }
+  return found;
+}
+
+/** Requests that change a registry, by route. */
+export function writesOf(hub: SimulatedHub): Record<string, number> {
+  const changing = Object.entries(hub.counts()).filter(
+    ([route]) => /^(PUT|PATCH|DELETE|POST) /.test(route) && !/query|jobs\/create/.test(route),
+  );
+  return Object.fromEntries(changing);
+}

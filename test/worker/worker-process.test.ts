@@ -1,0 +1,116 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type DevServer, startDevServer } from '../../worker/dev-server.js';
+import { entryCommand } from '../../worker/entry.js';
+import { freePort } from '../../worker/port.js';
+import { findServer } from '../../worker/server-binary.js';
+import { until } from './fixtures/until.js';
+
+const CLI = fileURLToPath(new URL('./fixtures/worker-cli.ts', import.meta.url));
+const KEY = 'zm0qYOLPvh8tVpzG3fR1sXcB7kN5dJ2wQ9aE4uT6yHM=';
+
+let folder: string;
+let config: string;
+let binary: string;
+let server: DevServer | undefined;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'hubferry-worker-'));
+  config = join(folder, 'hubferry.yaml');
+  const hub = `HostName=h.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=${KEY}`;
+  writeFileSync(config, `hubs:\n  old: { connectionString: "${hub}" }\n`);
+  ({ path: binary } = await findServer());
+}, 120_000);
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => {
+  server?.kill();
+  rmSync(folder, { recursive: true });
+});
+
+interface Worker {
+  readonly child: ChildProcess;
+  readonly out: () => string;
+  readonly err: () => string;
+  readonly exited: Promise<number | null>;
+}
+
+/** `hubferry worker …` in a process of its own, with an IPC channel. */
+function worker(...args: string[]): Worker {
+  const loader = entryCommand('./version').slice(1, -1);
+  const child = fork(CLI, ['worker', '--config', config, ...args], {
+    execArgv: loader,
+    cwd: folder,
+    silent: true,
+  });
+  children.push(child);
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (chunk) => (out += String(chunk)));
+  child.stderr?.on('data', (chunk) => (err += String(chunk)));
+  const exited = once(child, 'close').then(() => child.exitCode);
+  return { child, out: () => out, err: () => err, exited };
+}
+
+test('waits for its server, says when it is ready, drains on SIGTERM', async () => {
+  const port = await freePort();
+  const { child, out, err, exited } = worker('--address', `127.0.0.1:${port}`, '--wait', '20');
+  const said: unknown[] = [];
+  child.on('message', (message) => said.push(message));
+  await until('it waits', () => err().includes('waiting for the Temporal server'));
+  server = await startDevServer({ binary, port });
+  await until('it is ready', () => out().includes('\n'));
+  expect(out()).toMatch(
+    /^worker ready queue=hubferry address=127\.0\.0\.1:\d+ namespace=default pid=\d+ build=\S+\n$/,
+  );
+  await until('it says so to its parent', () => said.includes('ready'));
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(err()).toContain('worker draining');
+  expect(out() + err()).not.toContain(KEY.slice(0, 10));
+});
+
+test('ends at once when it is told to while it waits', async () => {
+  const { child, out, err, exited } = worker('--address', `127.0.0.1:${await freePort()}`);
+  await until('it waits', () => err().includes('waiting for the Temporal server'));
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(out()).toBe('');
+});
+
+test('prints the ready line as JSON; the death of a supervisor ends it', async () => {
+  const { address } = server ?? { address: '' };
+  const loader = entryCommand('./version').slice(1, -1);
+  const command = [...loader, CLI, 'worker', '-c', config, '--address', address, '--json', '--queue', 'mine'];
+  const child = spawn(process.execPath, command, {
+    stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
+    env: { ...process.env, HUBFERRY_SUPERVISED: '1' },
+  });
+  children.push(child);
+  const [line] = await once(child.stdout ?? child, 'data');
+  expect(JSON.parse(String(line))).toMatchObject({ ready: true, queue: 'mine', address, pid: child.pid });
+  child.disconnect();
+  expect((await once(child, 'exit'))[0]).toBe(0);
+});
+
+test('without a server it gives up with TEMPORAL_UNREACHABLE, and its parent hears why', async () => {
+  const { child, err, exited } = worker('--address', `127.0.0.1:${await freePort()}`, '--wait', '0');
+  const said: unknown[] = [];
+  child.on('message', (message) => said.push(message));
+  expect(await exited).toBe(1);
+  expect(err()).toContain('TEMPORAL_UNREACHABLE: No Temporal server answers at 127.0.0.1:');
+  expect(said).toMatchObject([{ failed: { code: 'TEMPORAL_UNREACHABLE' } }]);
+});
+
+test('without an address it is wrong usage, seen without a network call', async () => {
+  const { err, exited } = worker();
+  expect(await exited).toBe(2);
+  expect(err()).toContain('names no Temporal server, and there is no --address');
+});

@@ -1,0 +1,136 @@
+import { Client, Connection, type ConnectionOptions, isGrpcServiceError } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { HubferryError } from '../registry/errors.js';
+import { SEARCH_ATTRIBUTES, type SearchAttributeType } from './dev-server.js';
+import { messageOf } from './unknown.js';
+
+/** Where a Temporal server is, as in the configuration's `temporal:` section. */
+export interface TemporalAddress {
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/**
+ * After an outage grpc-js waits up to 20 s longer than the server needs; with these it is back within a second. The
+ * pool is our own, so that the options hold even if another client of the process made the first connection.
+ */
+export const CHANNEL_ARGS: NonNullable<ConnectionOptions['channelArgs']> = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 500,
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+/** How long a first connection may take, ms. */
+const CONNECT_TIMEOUT = 5_000;
+
+/** gRPC status codes. */
+const NOT_FOUND = 5;
+const PERMISSION_DENIED = 7;
+const UNIMPLEMENTED = 12;
+const UNAUTHENTICATED = 16;
+
+/**
+ * Connects to a Temporal server and checks that the namespace exists.
+ *
+ * @throws HubferryError TEMPORAL_UNREACHABLE
+ */
+export async function connectClient(
+  temporal: TemporalAddress,
+  connectTimeout = CONNECT_TIMEOUT,
+): Promise<{ connection: Connection; client: Client }> {
+  const { address, namespace } = temporal;
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ address, connectTimeout, channelArgs: CHANNEL_ARGS });
+  } catch (error) {
+    throw unreachable(`No Temporal server answers at ${address} (${reasonOf(error)}).`);
+  }
+  try {
+    await connection.withDeadline(Date.now() + connectTimeout, () =>
+      connection.workflowService.describeNamespace({ namespace }),
+    );
+  } catch (error) {
+    // A client may be allowed to run workflows but not to read its namespace.
+    if (codeOf(error) !== PERMISSION_DENIED) {
+      await connection.close();
+      const problem =
+        codeOf(error) === NOT_FOUND ? `has no namespace ‘${namespace}’` : `refuses: ${reasonOf(error)}`;
+      throw unreachable(`The Temporal server at ${address} ${problem}.`);
+    }
+  }
+  return { connection, client: new Client({ connection, namespace }) };
+}
+
+/**
+ * Registers the search attributes that a namespace lacks. A server that does not let us look is left alone: they may
+ * be there, and the start of a run says so if not.
+ *
+ * @throws HubferryError TEMPORAL_UNREACHABLE if one is missing and may not be registered, or has another type
+ */
+export async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<void> {
+  const registered = await listAttributes(connection, namespace);
+  if (registered === undefined) return;
+  const missing: Record<string, proto.temporal.api.enums.v1.IndexedValueType> = {};
+  for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
+    const wanted = INDEXED_TYPE[type];
+    const present = registered[name];
+    if (present === undefined || present === null) missing[name] = wanted;
+    else if (present !== wanted) {
+      throw new HubferryError(
+        'TEMPORAL_REFUSED',
+        `The namespace ‘${namespace}’ has a search attribute ${name} of another type than ${type}.`,
+        'Remove it, or use another namespace.',
+      );
+    }
+  }
+  if (Object.keys(missing).length === 0) return;
+  try {
+    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });
+  } catch (error) {
+    const commands = Object.keys(missing).map(
+      (name) =>
+        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${SEARCH_ATTRIBUTES[name]}`,
+    );
+    throw new HubferryError(
+      'TEMPORAL_REFUSED',
+      `The namespace ‘${namespace}’ lacks the search attributes ${Object.keys(missing).join(', ')}, and this worker may not register them (${reasonOf(error)}).`,
+      `Let somebody who may do it run: ${commands.join('; ')}`,
+    );
+  }
+}
+
+const { IndexedValueType } = proto.temporal.api.enums.v1;
+
+const INDEXED_TYPE: Readonly<Record<SearchAttributeType, proto.temporal.api.enums.v1.IndexedValueType>> = {
+  Text: IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
+  Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+  Double: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+  Bool: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+  Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+  KeywordList: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+};
+
+async function listAttributes(connection: Connection, namespace: string) {
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    return customAttributes ?? {};
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === PERMISSION_DENIED || code === UNIMPLEMENTED || code === UNAUTHENTICATED) return undefined;
+    throw unreachable(`The search attributes of ‘${namespace}’ cannot be read (${reasonOf(error)}).`);
+  }
+}
+
+function unreachable(message: string, hint?: string): HubferryError {
+  return new HubferryError('TEMPORAL_UNREACHABLE', message, hint);
+}
+
+function codeOf(error: unknown): number | undefined {
+  return isGrpcServiceError(error) ? error.code : undefined;
+}
+
+function reasonOf(error: unknown): string {
+  if (isGrpcServiceError(error)) return error.details || `gRPC ${error.code}`;
+  return messageOf(error);
+}

@@ -1,0 +1,97 @@
+import { availableParallelism } from 'node:os';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { TASK_QUEUE, transferQueueOf } from '../workflows/messages.js';
+import { workflowSource } from './bundling.js';
+import { VERSION } from './version.js';
+
+/** What may be set differently for one worker; times in ms. */
+export interface WorkerTuning {
+  /** Queue of workflows and light activities; the transfer queue's name follows from it. */
+  readonly taskQueue?: string;
+  /** Heavy activities at a time (default: one per processor, at least 2, at most 4). */
+  readonly transferSlots?: number;
+  /** How long running activities may go on after a shutdown was asked for, before they are cancelled. */
+  readonly shutdownGrace?: number;
+  /**
+   * How long the server waits for a worker that remembers a workflow before it asks another one (Temporal's default:
+   * 10 s). After a kill a run goes on only then, so crash tests shorten it.
+   */
+  readonly stickyTimeout?: number;
+  /** Path of a bundle of workflows (default: the one made by the build, else the sources). */
+  readonly workflowBundle?: string;
+}
+
+/**
+ * Enough for the largest step of an activity that takes no notice of a shutdown to end by itself; the next attempt
+ * would repeat it.
+ */
+const SHUTDOWN_GRACE = 30_000;
+
+/** After the grace activities are cancelled; one that does not even react to that is given up after this. */
+const FORCE_AFTER_GRACE = 15_000;
+
+/**
+ * A cancellation reaches an activity with a heartbeat, and heartbeats are held back for up to 0.8 × their timeout
+ * unless this is shorter: with the default a cancel takes 24 s to arrive.
+ */
+const HEARTBEAT_THROTTLE = 2_000;
+
+/** Heavy activities stream through memory, a few blocks each: more of them at a time only wait for each other. */
+const MOST_TRANSFERS = 4;
+
+export interface WorkerPair {
+  /** Polls both queues from the moment it is called; ends after a shutdown, or with the fault that ended a worker. */
+  run(): Promise<void>;
+  /** Takes no more tasks, lets running activities go on for the grace time, then cancels them. */
+  shutdown(): void;
+}
+
+/** Two workers in one process: workflows with light activities, and the heavy activities with few slots. */
+export async function createWorkerPair(options: {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly activities: object;
+  readonly tuning?: WorkerTuning;
+}): Promise<WorkerPair> {
+  const { connection, namespace, activities, tuning = {} } = options;
+  const taskQueue = tuning.taskQueue ?? TASK_QUEUE;
+  const grace = tuning.shutdownGrace ?? SHUTDOWN_GRACE;
+  const shared: Omit<WorkerOptions, 'taskQueue'> = {
+    connection,
+    namespace,
+    activities,
+    // Named explicitly: the default is a hash of the bundle, which depends on the folder it was made in.
+    workerDeploymentOptions: {
+      version: { deploymentName: 'hubferry', buildId: VERSION },
+      useWorkerVersioning: false,
+    },
+    shutdownGraceTime: grace,
+    shutdownForceTime: grace + FORCE_AFTER_GRACE,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    ...(tuning.stickyTimeout === undefined
+      ? {}
+      : { stickyQueueScheduleToStartTimeout: tuning.stickyTimeout }),
+  };
+  const workers = await Promise.all([
+    Worker.create({ ...shared, taskQueue, ...workflowSource(tuning.workflowBundle) }),
+    Worker.create({
+      ...shared,
+      taskQueue: transferQueueOf(taskQueue),
+      maxConcurrentActivityTaskExecutions: tuning.transferSlots ?? defaultTransferSlots(),
+    }),
+  ]);
+  const shutdown = (): void => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const run = async (): Promise<void> => {
+    // One worker without the other would leave runs standing, so both end together.
+    const ends = await Promise.allSettled(workers.map((worker) => worker.run().finally(shutdown)));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
+  return { run, shutdown };
+}
+
+function defaultTransferSlots(): number {
+  return Math.min(MOST_TRANSFERS, Math.max(2, availableParallelism()));
+}

@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Connection } from '@temporalio/client';
+import type { Config } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
+import { TASK_QUEUE } from '../workflows/messages.js';
+import { connectClient, ensureSearchAttributes, type TemporalAddress } from './connection.js';
+import { createLogger, type Logger } from './log.js';
+import { installRuntime } from './runtime.js';
+import { SUPERVISED } from './supervisor-spec.js';
+import { messageOf } from './unknown.js';
+import { VERSION } from './version.js';
+import { createWorkers, type WorkerTuning } from './worker.js';
+
+/** What a worker process tells the process that started it with an IPC channel, before it ends with a fault. */
+export interface WorkerFault {
+  readonly failed: { readonly code: string; readonly message: string };
+}
+
+/** How long a worker waits for its server by default, ms: in a cluster both may start at once. */
+const SERVER_WAIT = 120_000;
+
+/** How long one try to reach the server may take, ms, and the pause before the next. */
+const CONNECT_TIMEOUT = 5_000;
+const RETRY_PAUSE = 500;
+
+/** A server that answers later than this is worth a line, ms. */
+const TELL_AFTER = 500;
+
+export interface WorkerProcessOptions extends TemporalAddress {
+  readonly config: Config;
+  readonly tuning?: WorkerTuning;
+  /** How long to wait for the server, ms. */
+  readonly wait?: number;
+  /** Prints the ready line as JSON. */
+  readonly json?: boolean;
+}
+
+/**
+ * The life of a worker process: waits for the server, prints one line when it takes tasks (and sends `ready` over an
+ * IPC channel, if there is one), and returns when SIGTERM or SIGINT has drained it. A second signal ends the process at
+ * once. The caller exits the process afterwards, since native handles may outlive the worker.
+ *
+ * @throws HubferryError TEMPORAL_UNREACHABLE
+ */
+export async function runWorkerProcess(options: WorkerProcessOptions): Promise<void> {
+  // A parent that is gone must not take us with it through a write to its pipe or channel.
+  process.stdout.on('error', () => undefined);
+  try {
+    await work(options);
+  } catch (error) {
+    const code = error instanceof HubferryError ? error.code : 'INTERNAL';
+    await tellParent({ failed: { code, message: messageOf(error) } });
+    throw error;
+  }
+}
+
+async function work(options: WorkerProcessOptions): Promise<void> {
+  const { config, address, namespace, tuning = {} } = options;
+  const log = createLogger({ level: process.env['HUBFERRY_LOG_LEVEL'] ?? 'info' });
+  installRuntime(log);
+  const stop = stopSignal(log);
+
+  const connection = await Promise.race([waitForServer(options, stop, log), abortOf(stop)]);
+  if (connection === undefined) return; // told to end while it waited
+  try {
+    await ensureSearchAttributes(connection, namespace);
+  } finally {
+    await connection.close();
+  }
+  const workers = await createWorkers({ config, address, namespace, log, options: tuning });
+  const running = workers.run();
+  stop.addEventListener('abort', () => workers.shutdown(), { once: true });
+  if (stop.aborted) workers.shutdown();
+  else await announce(options);
+  await running;
+  log.info('worker ended');
+}
+
+/** Aborted by the first SIGTERM or SIGINT, or by the supervisor's death. */
+function stopSignal(log: Logger): AbortSignal {
+  const controller = new AbortController();
+  const stop = (reason: string, exitCode: number): void => {
+    if (controller.signal.aborted) {
+      log.warn({ reason }, 'worker forced to end');
+      process.exit(exitCode);
+    }
+    log.info({ reason }, 'worker draining');
+    controller.abort();
+  };
+  process.on('SIGTERM', () => stop('SIGTERM', 143));
+  process.on('SIGINT', () => stop('SIGINT', 130));
+  if (process.env[SUPERVISED]) process.once('disconnect', () => stop('supervisor gone', 1));
+  return controller.signal;
+}
+
+async function abortOf(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return undefined;
+}
+
+async function waitForServer(
+  options: WorkerProcessOptions,
+  stop: AbortSignal,
+  log: Logger,
+): Promise<Connection | undefined> {
+  const wait = options.wait ?? SERVER_WAIT;
+  const deadline = Date.now() + wait;
+  const connectTimeout = Math.min(CONNECT_TIMEOUT, Math.max(1_000, wait));
+  const { address } = options;
+  const tell = setTimeout(() => log.warn({ address, wait }, 'waiting for the Temporal server'), TELL_AFTER);
+  try {
+    while (!stop.aborted) {
+      try {
+        return (await connectClient(options, connectTimeout)).connection;
+      } catch (error) {
+        if (!(error instanceof HubferryError) || Date.now() >= deadline) throw error;
+        await pause(RETRY_PAUSE);
+      }
+    }
+    return undefined;
+  } finally {
+    clearTimeout(tell);
+  }
+}
+
+async function announce(options: WorkerProcessOptions): Promise<void> {
+  const facts = {
+    queue: options.tuning?.taskQueue ?? TASK_QUEUE,
+    address: options.address,
+    namespace: options.namespace,
+    pid: process.pid,
+    build: VERSION,
+  };
+  const words = Object.entries(facts).map(([name, value]) => `${name}=${value}`);
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ ready: true, ...facts })}\n` : `worker ready ${words.join(' ')}\n`,
+  );
+  await tellParent('ready');
+}
+
+async function tellParent(message: string | WorkerFault): Promise<void> {
+  if (!process.connected) return;
+  await new Promise<void>((resolve) => {
+    process.send?.(message, undefined, undefined, () => resolve());
+  });
+}

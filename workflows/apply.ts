@@ -1,0 +1,186 @@
+import { continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { type Chunk, cutChunks } from '../registry/waves.js';
+import { HubJobs } from './hub-queue.js';
+import {
+  applyState,
+  type HubCallCounts,
+  type JobRequest,
+  type JobResult,
+  type Rejected,
+  type RunInput,
+} from './messages.js';
+import { proxies } from './proxies.js';
+import { containersOf, SAMPLES } from './run.js';
+
+/** Container sequence numbers of the first round's chunks start here; the run itself uses the ones below. */
+const SEQUENCE_BASE = 1000;
+
+/** The lines to send for one wave, by partition of the pass that planned them. */
+export interface WaveLines {
+  readonly wave: string;
+  readonly linesPerPartition: readonly number[];
+}
+
+export interface ApplyInput extends RunInput {
+  readonly host: string;
+  readonly work: string;
+  /** The pass (comparison) whose changes are sent. */
+  readonly pass: number;
+  readonly round: number;
+  readonly waves: readonly WaveLines[];
+  readonly partitions: number;
+  /** The snapshot of the target whose edge devices are there already. */
+  readonly targetSnapshot: string;
+}
+
+/** What became of the lines. `planned = applied + rejected + uncertain + unsent`. */
+export interface ApplyResult {
+  readonly applied: number;
+  readonly rejected: number;
+  readonly uncertain: number;
+  readonly unsent: number;
+  readonly samples: readonly Rejected[];
+  readonly jobs: readonly {
+    readonly request: Pick<JobRequest, 'host' | 'type' | 'lines'>;
+    readonly result: JobResult;
+  }[];
+  readonly calls: HubCallCounts;
+  /** Why sending stopped before the end, or null. */
+  readonly stopped: string | null;
+}
+
+/** Where a continued run goes on: the next chunk, and the sums so far. */
+interface Carry {
+  readonly next: number;
+  readonly sum: ApplyResult;
+}
+
+const NOTHING: ApplyResult = {
+  applied: 0,
+  rejected: 0,
+  uncertain: 0,
+  unsent: 0,
+  samples: [],
+  jobs: [],
+  calls: { jobs: 0, polls: 0, other: 0 },
+  stopped: null,
+};
+
+/**
+ * Sends a plan to the target as import jobs, wave by wave (design §5), each wave cut into chunks, each chunk one job.
+ *
+ * A job that is lost makes its lines uncertain and ends the sending: only the next snapshot of the target can tell what
+ * is there, and nothing is sent twice blindly.
+ */
+export async function apply(
+  input: ApplyInput,
+  carry: Carry = { next: 0, sum: NOTHING },
+): Promise<ApplyResult> {
+  const { account, host, work, pass, partitions, run, settings, targetSnapshot } = input;
+  const { light, transfer } = proxies(settings);
+  const jobs = new HubJobs();
+  const chunks = input.waves.flatMap(({ wave, linesPerPartition }) =>
+    cutChunks(wave, linesPerPartition, settings.chunkLines),
+  );
+  const total = chunks.reduce((sum, chunk) => sum + chunk.lines, 0);
+  let sum = carry.sum;
+  let at = carry.next;
+
+  setHandler(applyState, () => ({
+    wave: chunks[at]?.wave ?? '',
+    chunk: Math.min(at + 1, chunks.length),
+    chunks: chunks.length,
+    sent: chunks.slice(0, at).reduce((lines, chunk) => lines + chunk.lines, 0),
+    lines: total,
+    rejected: sum.rejected,
+  }));
+
+  const add = (more: Partial<ApplyResult>): void => {
+    sum = {
+      applied: sum.applied + (more.applied ?? 0),
+      rejected: sum.rejected + (more.rejected ?? 0),
+      uncertain: sum.uncertain + (more.uncertain ?? 0),
+      unsent: sum.unsent + (more.unsent ?? 0),
+      samples: [...sum.samples, ...(more.samples ?? [])].slice(0, SAMPLES),
+      jobs: [...sum.jobs, ...(more.jobs ?? [])],
+      calls: addCalls(sum.calls, more.calls),
+      stopped: more.stopped ?? sum.stopped,
+    };
+  };
+
+  const send = async (chunk: Chunk): Promise<void> => {
+    const container = containersOf(run, SEQUENCE_BASE * (input.round + 1) + at)(1);
+    const staged = await transfer.stageChunk({
+      account,
+      container,
+      work,
+      pass,
+      partitions,
+      targetSnapshot,
+      chunk,
+    });
+    add({ rejected: staged.withheld, samples: staged.samples });
+    if (staged.lines === 0) return;
+    const request: JobRequest = { host, account, type: 'import', container, lines: staged.lines, settings };
+    const result = await jobs.run(request);
+    add({ jobs: [{ request: { host, type: 'import', lines: staged.lines }, result }] });
+    if (result.outcome !== 'completed') {
+      add({
+        uncertain: staged.lines,
+        stopped: `an import job ended ${result.outcome}: ${result.reason ?? 'no reason given'}`,
+      });
+      return;
+    }
+    const log = await transfer.readErrorLog({ account, container, work, pass, partitions, chunk });
+    if (log.known)
+      add({ applied: staged.lines - log.rejected, rejected: log.rejected, samples: log.samples });
+    else add({ uncertain: staged.lines });
+    await light.deleteContainer({ account, container });
+  };
+
+  for (; at < chunks.length && sum.stopped === null; at++) {
+    const chunk = chunks[at];
+    if (chunk === undefined) break;
+    const first = chunk.number === 1;
+    const last = chunks[at + 1]?.wave !== chunk.wave;
+    if (first && isEdgeWave(chunk.wave)) {
+      const { calls } = await light.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
+      add({ calls });
+    }
+    await send(chunk);
+    if (last && isEdgeWave(chunk.wave) && sum.stopped === null) await readScopes(chunk.wave);
+    if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && sum.stopped === null) {
+      await continueAsNew<typeof apply>(input, { next: at + 1, sum });
+    }
+  }
+  const unsent = chunks.slice(at).reduce((lines, chunk) => lines + chunk.lines, 0);
+  add({ unsent });
+  return sum;
+
+  /** Reads the scopes that the target gave to a level's edge devices, until each is seen (design §5, wave 1). */
+  async function readScopes(wave: string): Promise<void> {
+    const until = Date.now() + settings.edgeVisible;
+    for (;;) {
+      const final = Date.now() >= until;
+      const { value, calls } = await light.readEdgeScopes({
+        account,
+        host,
+        work,
+        pass,
+        partitions,
+        wave,
+        targetSnapshot,
+        final,
+      });
+      add({ calls });
+      if (value.unseen === 0 || final) return;
+      await sleep(settings.edgePoll);
+    }
+  }
+}
+
+const isEdgeWave = (wave: string): boolean => wave.startsWith('edge-');
+
+function addCalls(a: HubCallCounts, b: HubCallCounts = { jobs: 0, polls: 0, other: 0 }): HubCallCounts {
+  return { jobs: a.jobs + b.jobs, polls: a.polls + b.polls, other: a.other + b.other };
+}

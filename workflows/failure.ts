@@ -1,0 +1,23 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { ERRORS, type ErrorCode, isErrorCode } from '../registry/errors.js';
+
+/** A failure in our own words. */
+export interface OurFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Fails the workflow with one of our codes. */
+export function fail(code: ErrorCode, message: string): never {
+  throw ApplicationFailure.nonRetryable(message, code);
+}
+
+/** Our code and words for whatever ended a workflow: activities and children carry them in the chain of causes. */
+export function failureOf(error: unknown): OurFailure {
+  let cause: unknown = error;
+  while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause) cause = cause.cause;
+  const code = cause instanceof ApplicationFailure && isErrorCode(cause.type) ? cause.type : 'INTERNAL';
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return { code, message, hint: ERRORS[code].hint };
+}

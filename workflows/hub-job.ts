@@ -1,0 +1,177 @@
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  type HubCallCounts,
+  type JobOutcome,
+  type JobRequest,
+  type JobResult,
+  jobState,
+  pollNow,
+} from './messages.js';
+import { nextPoll } from './poll.js';
+import { proxies } from './proxies.js';
+
+/** How often a job may be unknown to the hub before it counts as vanished: one answer may come from a lagging replica. */
+const VANISHED_AFTER = 3;
+
+/** How long a cancelled job may take to end before it is left alone, in looks. */
+const CANCEL_LOOKS = 30;
+
+/** What a continued run of this workflow must remember. */
+interface Carry {
+  readonly job: Submitted | null;
+  /** Jobs of other people that looked like ours for a while. */
+  readonly strangers: readonly string[];
+  readonly calls: HubCallCounts;
+}
+
+interface Submitted {
+  readonly jobId: string;
+  /** False: the id came from our own create reply. True: found in the hub's list after a reply was lost. */
+  readonly adopted: boolean;
+  /** Epoch ms. */
+  readonly since: number;
+  readonly grantedUntil: number;
+}
+
+/**
+ * One import or export job of one hub: submit, look at it by durable timers until it ends, tell how it ended.
+ *
+ * Creating a job is not idempotent, so a lost reply is resolved by the hub's list of jobs, and an id found that way is
+ * confirmed at the end by our blob in the job's private container (design §4). A slot that somebody else's job holds is
+ * waited for. Fails with a stable code when the hub refuses the job.
+ */
+export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobResult> {
+  const { host, account, container, type, settings } = request;
+  const { light } = proxies(settings);
+  let calls = carry?.calls ?? { jobs: 0, polls: 0, other: 0 };
+  let job = carry?.job ?? null;
+  let strangers = carry?.strangers ?? [];
+  let status: 'submitting' | 'slot held by another job' | 'enqueued' | 'running' | 'ended' = 'submitting';
+  let progress: number | null = null;
+  let nudged = false;
+
+  setHandler(jobState, () => ({
+    container,
+    type,
+    lines: request.lines,
+    status,
+    progress,
+    jobId: job?.jobId ?? null,
+    elapsed: job ? Date.now() - job.since : 0,
+  }));
+  setHandler(pollNow, () => {
+    nudged = true;
+  });
+
+  const count = <T>(counted: { value: T; calls: HubCallCounts }): T => {
+    calls = {
+      jobs: calls.jobs + counted.calls.jobs,
+      polls: calls.polls + counted.calls.polls,
+      other: calls.other + counted.calls.other,
+    };
+    return counted.value;
+  };
+
+  const submit = async (): Promise<Submitted> => {
+    for (;;) {
+      status = 'submitting';
+      const answer = count(await light.submitJob({ host, account, container, type, strangers, settings }));
+      if (answer.kind === 'submitted') {
+        return { ...answer, since: Date.now() };
+      }
+      status = 'slot held by another job';
+      await condition(() => nudged, settings.slotWait);
+      nudged = false;
+    }
+  };
+
+  const watch = async (current: Submitted): Promise<{ outcome: JobOutcome; reason: string | null }> => {
+    let unknown = 0;
+    let { grantedUntil } = current;
+    for (;;) {
+      const elapsed = Date.now() - current.since;
+      await condition(() => nudged, nextPoll({ elapsed, progress }, settings.poll));
+      nudged = false;
+      const seen = count(
+        await light.pollJob({ host, account, container, jobId: current.jobId, grantedUntil, settings }),
+      );
+      grantedUntil = seen.grantedUntil;
+      if (seen.job === null) {
+        unknown += 1;
+        if (unknown >= VANISHED_AFTER)
+          return { outcome: 'vanished', reason: 'the hub no longer knows the job' };
+        continue;
+      }
+      unknown = 0;
+      progress = seen.job.progress;
+      if (
+        seen.job.status === 'completed' ||
+        seen.job.status === 'failed' ||
+        seen.job.status === 'cancelled'
+      ) {
+        return { outcome: seen.job.status, reason: seen.job.failureReason };
+      }
+      status = seen.job.status === 'running' ? 'running' : 'enqueued';
+      if (Date.now() - current.since > settings.jobDeadline) {
+        if (!current.adopted) await cancelAtHub(current);
+        return { outcome: 'stuck', reason: 'the job passed its deadline' };
+      }
+      if (workflowInfo().continueAsNewSuggested) {
+        await continueAsNew<typeof hubJob>(request, { job: { ...current, grantedUntil }, strangers, calls });
+      }
+    }
+  };
+
+  /** Only for a job whose id came from our own create reply: never cancel a stranger's. */
+  const cancelAtHub = async (current: Submitted): Promise<void> => {
+    count(await light.cancelJob({ host, jobId: current.jobId }));
+    for (let look = 0; look < CANCEL_LOOKS; look++) {
+      const seen = count(
+        await light.pollJob({
+          host,
+          account,
+          container,
+          jobId: current.jobId,
+          grantedUntil: current.grantedUntil,
+          settings,
+        }),
+      );
+      if (seen.job === null || !['enqueued', 'running'].includes(seen.job.status)) return;
+      await sleep(settings.poll.first);
+    }
+  };
+
+  try {
+    for (;;) {
+      job ??= await submit();
+      const ended = await watch(job);
+      status = 'ended';
+      const confirmed = !job.adopted || (await light.confirmJob({ account, container, type }));
+      if (confirmed) {
+        await light.closeJob({ account, container });
+        const seconds = (Date.now() - job.since) / 1000;
+        return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, calls };
+      }
+      // It only looked like ours: our own create never arrived. Leave that job alone and submit again.
+      strangers = [...strangers, job.jobId];
+      job = null;
+      progress = null;
+    }
+  } catch (error) {
+    if (isCancellation(error)) {
+      await CancellationScope.nonCancellable(async () => {
+        if (job && !job.adopted) await cancelAtHub(job);
+        await light.closeJob({ account, container });
+      });
+    }
+    throw error;
+  }
+}

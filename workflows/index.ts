@@ -1,0 +1,6 @@
+export { apply } from './apply.js';
+export { check } from './check.js';
+export { hubJob } from './hub-job.js';
+export { hubQueue } from './hub-queue.js';
+export { migrate } from './migrate.js';
+export { snapshot } from './snapshot.js';

@@ -1,0 +1,246 @@
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { ErrorCode } from '../registry/errors.js';
+import { emptyLedger, type Ledger, type VerifyCounts } from '../registry/ledger.js';
+
+/** Where workflows and light activities run, unless a worker is told another name. */
+export const TASK_QUEUE = 'hubferry';
+
+/** The queue of the heavy activities that belongs to a queue of workflows: more workers on it make a run faster. */
+export const transferQueueOf = (taskQueue: string): string => `${taskQueue}-transfer`;
+
+/** The one workflow that may write to a hub: a second run with other input finds the id taken. */
+export const writerIdOf = (host: string): string => `write/${host}`;
+export const readerIdOf = (verb: string, run: string): string => `${verb}/${run}`;
+export const hubQueueIdOf = (host: string): string => `hub-queue/${host}`;
+export const hubJobIdOf = (host: string): string => `hub-job/${host}`;
+export const applyIdOf = (run: string, round: number): string => `apply/${run}/${round}`;
+
+/** Keyword search attribute that holds a run's RUN. */
+export const RUN_ATTRIBUTE = 'HubferryRun';
+
+/** Every interval, size and limit of a run, in ms, bytes and lines. `config/settings.ts` holds the defaults and why. */
+export interface RunSettings {
+  readonly chunkLines: number;
+  readonly maxLineBytes: number;
+  readonly partitionBytes: number;
+  readonly planMaxAge: number;
+  readonly settle: number;
+  readonly poll: { readonly first: number; readonly max: number };
+  readonly slotWait: number;
+  readonly jobDeadline: number;
+  readonly sasLifetime: number;
+  readonly repairRounds: number;
+  readonly heartbeat: number;
+  readonly edgePoll: number;
+  readonly edgeVisible: number;
+}
+
+/** What every run is given. Hosts and the storage account, never aliases and never a secret. */
+export interface RunInput {
+  readonly run: string;
+  readonly account: string;
+  readonly settings: RunSettings;
+}
+
+export type Source =
+  | { readonly kind: 'hub'; readonly host: string }
+  | { readonly kind: 'snapshot'; readonly id: string };
+
+export interface MigrateInput extends RunInput {
+  /** `plan` stops before the first write, `verify` only compares; all three are the same code. */
+  readonly goal: 'migrate' | 'plan' | 'verify';
+  readonly source: Source;
+  readonly target: { readonly host: string };
+  readonly existing: 'fail' | 'skip';
+  readonly strict: boolean;
+}
+
+export interface SnapshotInput extends RunInput {
+  readonly source: { readonly kind: 'hub'; readonly host: string };
+}
+
+export interface HubCallCounts {
+  readonly jobs: number;
+  readonly polls: number;
+  readonly other: number;
+}
+
+/** What a user sees of one of the hub's jobs. */
+export interface JobSummary {
+  readonly hub: string;
+  readonly type: 'export' | 'import';
+  readonly status: string;
+  readonly seconds: number;
+  readonly lines?: number;
+}
+
+export interface Warning {
+  readonly code: string;
+  readonly count: number;
+  readonly samples: readonly string[];
+}
+
+export interface Rejected {
+  readonly record: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export type Outcome =
+  | 'verified'
+  | 'differences'
+  | 'failed'
+  | 'cancelled'
+  | 'planned'
+  | 'done'
+  | 'running'
+  | 'parked'
+  | 'skipped';
+
+/** Counts of things hubferry names but does not move yet. */
+export interface NotMoved {
+  readonly source: number;
+  readonly moved: 0;
+}
+
+export type Phase =
+  | 'preflight'
+  | 'snapshot'
+  | 'transform'
+  | 'plan'
+  | 'apply'
+  | 'settle'
+  | 'verify'
+  | 'report'
+  | 'ended';
+
+/** The object that `--json` prints, that `status` shows while the run goes on, and that `runs/<RUN>.json` keeps. */
+export interface RunReport {
+  run: string;
+  workflow: 'migrate' | 'plan' | 'verify' | 'snapshot' | 'check';
+  outcome: Outcome;
+  phase: Phase;
+  source: string;
+  target: string | null;
+  started: string;
+  ended: string | null;
+  plan: string | null;
+  ledger: Ledger & { systemModules: NotMoved; configurations: NotMoved | null };
+  verify: VerifyCounts | null;
+  /** Differing fields over all different records, by field name. */
+  fields: Record<string, number>;
+  rejected: Rejected[];
+  warnings: Warning[];
+  jobs: JobSummary[];
+  hubCalls: Record<string, HubCallCounts>;
+  /** `phases`: of those that are over. What is repeated (settle, verify) is added up. */
+  seconds: { total: number; inJobs: number; phases: Partial<Record<Phase, number>> };
+  snapshots: { source: string | null; target: string | null };
+  report: string | null;
+  error: { code: ErrorCode; message: string; hint: string } | null;
+}
+
+/** The report of something that has not begun. */
+export function emptyReport(what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target'>): RunReport {
+  return {
+    ...what,
+    outcome: 'running',
+    phase: 'preflight',
+    started: new Date().toISOString(),
+    ended: null,
+    plan: null,
+    ledger: { ...emptyLedger(), systemModules: { source: 0, moved: 0 }, configurations: null },
+    verify: null,
+    fields: {},
+    rejected: [],
+    warnings: [],
+    jobs: [],
+    hubCalls: {},
+    seconds: { total: 0, inJobs: 0, phases: {} },
+    snapshots: { source: null, target: null },
+    report: null,
+    error: null,
+  };
+}
+
+/** A job of one hub, as a caller asks the hub's queue for it. The container is private to this job. */
+export interface JobRequest {
+  readonly host: string;
+  readonly account: string;
+  readonly type: 'export' | 'import';
+  readonly container: string;
+  /** For display: the lines of an import; of an export the devices that the hub counts. */
+  readonly lines: number | null;
+  readonly settings: RunSettings;
+}
+
+export type JobOutcome = 'completed' | 'failed' | 'cancelled' | 'vanished' | 'stuck';
+
+export interface JobResult {
+  readonly outcome: JobOutcome;
+  readonly jobId: string;
+  readonly reason: string | null;
+  /** The id did not come from our own create reply but was found and confirmed afterwards. */
+  readonly adopted: boolean;
+  readonly seconds: number;
+  readonly calls: HubCallCounts;
+}
+
+/** One place in a hub's queue. Workflow id and run id together name the caller, so a dead run's place dies with it. */
+export interface QueueRequest {
+  readonly id: string;
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly job: JobRequest;
+}
+
+export type JobDone =
+  | { readonly id: string; readonly result: JobResult }
+  | { readonly id: string; readonly error: { readonly code: ErrorCode; readonly message: string } }
+  | { readonly id: string; readonly dropped: true };
+
+/** Caller → hub queue: put me in line; leave the line. */
+export const enqueue = defineSignal<[QueueRequest]>('enqueue');
+export const leave = defineSignal<[string]>('leave');
+
+/** Hub queue → caller: your job starts; your job is over. */
+export const jobUp = defineSignal<[string]>('jobUp');
+export const jobDone = defineSignal<[JobDone]>('jobDone');
+
+/** Anyone → hub job: look now instead of at the next timer. */
+export const pollNow = defineSignal('pollNow');
+
+/** A caller in a hub's queue. */
+export interface InLine {
+  readonly workflowId: string;
+  readonly type: string;
+  readonly container: string;
+}
+
+/** The callers in line; the first one's job is running. */
+export const line = defineQuery<readonly InLine[]>('line');
+
+export interface JobState {
+  readonly container: string;
+  readonly type: 'export' | 'import';
+  readonly lines: number | null;
+  readonly status: 'submitting' | 'slot held by another job' | 'enqueued' | 'running' | 'ended';
+  readonly progress: number | null;
+  readonly jobId: string | null;
+  /** Since the job was accepted, ms. */
+  readonly elapsed: number;
+}
+export const jobState = defineQuery<JobState>('jobState');
+
+export interface ApplyState {
+  readonly wave: string;
+  readonly chunk: number;
+  readonly chunks: number;
+  readonly sent: number;
+  readonly lines: number;
+  readonly rejected: number;
+}
+export const applyState = defineQuery<ApplyState>('applyState');
+
+/** The run's report as it stands. */
+export const runReport = defineQuery<RunReport>('runReport');

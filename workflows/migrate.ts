@@ -1,0 +1,265 @@
+import { executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
+import type { SnapshotInfo } from '../activities/backup-export.js';
+import type { TransformResult } from '../activities/transform.js';
+import { type ApplyResult, apply } from './apply.js';
+import { compare, type Difference } from './compare.js';
+import { fail } from './failure.js';
+import { applyIdOf, type MigrateInput, type Outcome, type RunReport } from './messages.js';
+import { Run, SAMPLES } from './run.js';
+import { takeSnapshot } from './snapshot.js';
+
+/** Looks at the target after an import until two agree: a finished job's effects may appear late (design §6). */
+const MAX_LOOKS = 5;
+
+/**
+ * Makes the target's registry equal to the source's, and proves it:
+ *
+ *     snapshot(source) ─► transform ─► desired ┐
+ *                                              ├─► plan ─► apply ─► verify ─► (empty? done : repair round)
+ *     snapshot(target) ──────────────► actual ─┘
+ *
+ * The goals `plan` and `verify` are the same code, ended before the first write.
+ */
+export async function migrate(input: MigrateInput): Promise<RunReport> {
+  const { source, target } = input;
+  const run = new Run(input, {
+    workflow: input.goal,
+    source: source.kind === 'hub' ? source.host : `snapshot:${source.id}`,
+    target: target.host,
+  });
+  return run.conduct(async () => {
+    run.phase('preflight');
+    const room = await preflight(run, input);
+    const stored = await storedSnapshot(run, input);
+
+    run.phase('snapshot');
+    const [from, before] = await Promise.all([
+      stored ?? takeSnapshot(run, input, run.report.source),
+      takeSnapshot(run, input, target.host),
+    ]);
+    if (input.goal !== 'verify') keepSnapshots(run, from, before);
+
+    run.phase('transform');
+    const desired = await transform(run, input, from, before);
+
+    run.phase('plan');
+    let plan = await compare(run, input, desired, before, null);
+    bookPlan(run, plan);
+    if (input.goal === 'verify') return verdict(run, plan);
+    refuse(run, input, plan, before, room);
+    if (input.goal === 'plan') return 'planned';
+    plan = await freshened(run, input, desired, from, before, plan);
+    if (plan.create === 0) return verdict(run, plan);
+
+    const first = plan;
+    for (let round = 0; ; round++) {
+      run.phase('apply');
+      const applied = await applyPlan(run, input, plan, round);
+      const now = await settledDifference(run, input, desired, first, round);
+      bookArrival(run, first, applied, now);
+      if (now.create === 0 || round >= input.settings.repairRounds) return verdict(run, now);
+      run.warn('REPAIR_ROUND', 1, [`${now.create} records were missing after round ${round + 1}`]);
+      plan = now;
+    }
+  });
+}
+
+/** What the target's configuration says of it. */
+interface Room {
+  readonly maxRecords: number;
+}
+
+async function preflight(run: Run, input: MigrateInput): Promise<Room> {
+  const source = input.source.kind === 'hub' ? input.source.host : null;
+  const { account, target } = input;
+  const answers = await run.activities.ask.preflight({ account, source, target: target.host });
+  for (const { host, calls, configurations } of answers) {
+    run.calls(host, calls);
+    if (host === source && configurations !== null) {
+      run.report.ledger.configurations = { source: configurations, moved: 0 };
+      run.warn('CONFIGURATIONS_NOT_MOVED', configurations);
+    }
+  }
+  return {
+    maxRecords: answers.find(({ host }) => host === target.host)?.maxRecords ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+/** The snapshot that is named as the source; null where the source is a hub. */
+async function storedSnapshot(run: Run, input: MigrateInput): Promise<SnapshotInfo | null> {
+  if (input.source.kind === 'hub') return null;
+  return run.activities.light.readManifest({ account: input.account, id: input.source.id });
+}
+
+/** The source's snapshot, and the target's from before the first write, outlive the run. */
+function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
+  run.keep([source.id, target.id]);
+  run.report.snapshots = { source: source.id, target: target.id };
+}
+
+async function transform(
+  run: Run,
+  input: MigrateInput,
+  source: SnapshotInfo,
+  target: SnapshotInfo,
+): Promise<TransformResult> {
+  const { account, settings } = input;
+  await run.activities.light.createContainer({ account, container: run.work });
+  const desired = await run.activities.transfer.transform({
+    account,
+    work: run.work,
+    snapshot: source.id,
+    sha256: source.sha256,
+    bytes: Math.max(source.bytes, target.bytes),
+    partitionBytes: settings.partitionBytes,
+    maxLineBytes: settings.maxLineBytes,
+  });
+  run.warn('STALE_PARENT', desired.staleParents.count, desired.staleParents.samples);
+  run.warn('SYSTEM_MODULES_NOT_MOVED', desired.systemModules.count, desired.systemModules.samples);
+  const { ledger } = run.report;
+  ledger.source = source.records;
+  ledger.system = desired.systemModules.count;
+  ledger.systemModules = { source: desired.systemModules.count, moved: 0 };
+  return desired;
+}
+
+/** Books what the first comparison found; every later one is booked by `bookArrival`. */
+function bookPlan(run: Run, plan: Difference): void {
+  const { report } = run;
+  report.plan = plan.hash;
+  Object.assign(report.ledger, {
+    refused: plan.refused,
+    desired: plan.desired,
+    unchanged: plan.equal,
+    kept: plan.kept + plan.conflict,
+    create: plan.create,
+    unsent: plan.create,
+  });
+  report.rejected = [...plan.samples.refused];
+  report.verify = plan.verify;
+  report.fields = plan.fields;
+}
+
+/** Everything that forbids writing, seen before the first write. */
+function refuse(run: Run, input: MigrateInput, plan: Difference, target: SnapshotInfo, room: Room): void {
+  const { host } = input.target;
+  if (plan.conflict > 0) {
+    run.warn('TARGET_DIFFERS', plan.conflict, plan.samples.different);
+    const some = plan.samples.different.slice(0, 3).join(', ');
+    fail(
+      'TARGET_DIFFERS',
+      `${plan.conflict} records of ${host} differ from the source, such as ${some}; nothing was written.`,
+    );
+  }
+  if (input.strict && plan.refused > 0) {
+    const some = plan.samples.refused.map(({ record, code }) => `${record} (${code})`).join(', ');
+    fail(
+      'REFUSED_UNDER_STRICT',
+      `${host} would not take ${plan.refused} records, such as ${some}; nothing was written.`,
+    );
+  }
+  const after = target.records + plan.create;
+  if (plan.create > 0 && after > room.maxRecords) {
+    fail(
+      'TARGET_FULL',
+      `${host} holds ${target.records} records and takes ${room.maxRecords}; ${plan.create} more do not fit. Nothing was written.`,
+    );
+  }
+}
+
+/** A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5). */
+async function freshened(
+  run: Run,
+  input: MigrateInput,
+  desired: TransformResult,
+  source: SnapshotInfo,
+  before: SnapshotInfo,
+  plan: Difference,
+): Promise<Difference> {
+  if (Date.now() - Date.parse(before.taken) <= input.settings.planMaxAge) return plan;
+  const again = await takeSnapshot(run, input, input.target.host);
+  keepSnapshots(run, source, again);
+  const fresh = await compare(run, input, desired, again, null);
+  if (fresh.hash !== plan.hash) {
+    fail(
+      'PLAN_STALE',
+      `${input.target.host} changed between the plan and the first write; nothing was written.`,
+    );
+  }
+  return fresh;
+}
+
+async function applyPlan(
+  run: Run,
+  input: MigrateInput,
+  plan: Difference,
+  round: number,
+): Promise<ApplyResult> {
+  const { account, run: name, settings, target } = input;
+  const result = await executeChild(apply, {
+    workflowId: applyIdOf(name, round),
+    args: [
+      {
+        run: name,
+        account,
+        settings,
+        host: target.host,
+        work: run.work,
+        pass: plan.pass,
+        round,
+        waves: plan.waves,
+        partitions: plan.partitions,
+        targetSnapshot: plan.targetSnapshot,
+      },
+    ],
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    staticSummary: `${plan.create} records to ${target.host}`,
+  });
+  for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
+  run.calls(target.host, result.calls);
+  if (result.stopped) run.warn('SENDING_STOPPED', 1, [result.stopped]);
+  return result;
+}
+
+/**
+ * The difference that is left after an import, read again until nothing unexplained is left or two reads agree: what a
+ * job did may become visible late, and a repair must not chase a shadow.
+ */
+async function settledDifference(
+  run: Run,
+  input: MigrateInput,
+  desired: TransformResult,
+  plan: Difference,
+  round: number,
+): Promise<Difference> {
+  let last: Difference | null = null;
+  for (let look = 1; ; look++) {
+    run.phase('settle');
+    await sleep(input.settings.settle);
+    run.phase('verify');
+    const actual = await takeSnapshot(run, input, input.target.host);
+    const now = await compare(run, input, desired, actual, { pass: plan.pass, forgiving: round === 0 });
+    const agrees = last !== null && last.hash === now.hash && last.different === now.different;
+    if (now.create + now.different === 0 || agrees || look === MAX_LOOKS) return now;
+    last = now;
+  }
+}
+
+/** Books what became of the planned records, as the newest look at the target shows it. */
+function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Difference): void {
+  const { ledger } = run.report;
+  const open = now.plannedOpen;
+  ledger.rejected = now.rejected;
+  ledger.unsent = Math.min(applied.unsent, open - now.rejected);
+  ledger.uncertain = Math.min(applied.uncertain, open - now.rejected - ledger.unsent);
+  ledger.applied = plan.create - ledger.rejected - ledger.unsent - ledger.uncertain;
+  run.report.verify = now.verify;
+  run.report.fields = now.fields;
+  run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
+}
+
+function verdict(run: Run, now: Difference): Outcome {
+  run.checkLedger();
+  const clean = now.verify.different + now.verify.missing + now.refused + run.report.ledger.rejected === 0;
+  return clean ? 'verified' : 'differences';
+}

@@ -1,0 +1,42 @@
+import { type ActivityInterfaceFor, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.js';
+import { type RunSettings, transferQueueOf } from './messages.js';
+
+/** Passing faults are tried again for as long as an outage of a night may take; others fail at once by their code. */
+const GIVE_UP_AFTER = '24h';
+
+/** The same activities under three retry classes; `settings.heartbeat` decides how soon a dead worker is noticed. */
+export interface Proxies {
+  /** Before anything is written: a fault is told to the user within seconds instead of being waited out. */
+  readonly ask: ActivityInterfaceFor<Activities>;
+  /** Short calls to a hub, the storage account or Temporal. */
+  readonly light: ActivityInterfaceFor<Activities>;
+  /** Where bytes move: runs on the transfer queue, as long as it takes while it beats. */
+  readonly transfer: ActivityInterfaceFor<Activities>;
+}
+
+/** Builds the proxies of one run. */
+export function proxies(settings: RunSettings): Proxies {
+  const heartbeatTimeout = settings.heartbeat;
+  return {
+    ask: proxyActivities<Activities>({
+      startToCloseTimeout: '2m',
+      heartbeatTimeout,
+      retry: { initialInterval: '500ms', maximumAttempts: 3 },
+    }),
+    light: proxyActivities<Activities>({
+      startToCloseTimeout: '5m',
+      scheduleToCloseTimeout: GIVE_UP_AFTER,
+      heartbeatTimeout,
+      retry: { initialInterval: '1s', maximumInterval: '1m' },
+    }),
+    transfer: proxyActivities<Activities>({
+      taskQueue: transferQueueOf(workflowInfo().taskQueue),
+      startToCloseTimeout: GIVE_UP_AFTER,
+      scheduleToCloseTimeout: GIVE_UP_AFTER,
+      heartbeatTimeout,
+      cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+      retry: { initialInterval: '1s', maximumInterval: '1m' },
+    }),
+  };
+}

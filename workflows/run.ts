@@ -1,0 +1,193 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
+import { imbalances, verifyImbalances } from '../registry/ledger.js';
+import { fail, failureOf } from './failure.js';
+import { HubJobs } from './hub-queue.js';
+import {
+  emptyReport,
+  type HubCallCounts,
+  type JobRequest,
+  type JobResult,
+  type Phase,
+  type RunInput,
+  type RunReport,
+  runReport,
+} from './messages.js';
+import { type Proxies, proxies } from './proxies.js';
+
+/** Records named in a report for one warning or list; counts are always exact. */
+export const SAMPLES = 5;
+
+/**
+ * One run as its user sees it: the report that grows while it goes on, the containers it made, and its end, which
+ * cleans up and writes the report whatever happened.
+ */
+export class Run {
+  readonly report: RunReport;
+  readonly activities: Proxies;
+  readonly #input: RunInput;
+  readonly #jobs = new HubJobs();
+  #kept: readonly string[] = [];
+  #sequence = 0;
+  #pass = 0;
+  #begun = false;
+  #phaseSince = Date.now();
+
+  constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
+    this.#input = input;
+    this.activities = proxies(input.settings);
+    this.report = emptyReport({ run: input.run, ...what });
+    setHandler(runReport, () => this.#stamped());
+  }
+
+  phase(phase: Phase): void {
+    if (phase !== this.report.phase) this.#endPhase();
+    this.report.phase = phase;
+    setCurrentDetails(`**${phase}** · ${this.report.source} → ${this.report.target ?? 'storage'}`);
+  }
+
+  #endPhase(): void {
+    const now = Date.now();
+    const { phases } = this.report.seconds;
+    const before = phases[this.report.phase] ?? 0;
+    phases[this.report.phase] = before + (now - this.#phaseSince) / 1000;
+    this.#phaseSince = now;
+  }
+
+  /** The private container of this run's working data. */
+  get work(): string {
+    return `hf-${this.#input.run}-work`;
+  }
+
+  /** Names for the containers of one step's jobs, by attempt (from 1); no name is ever used twice. */
+  containers(): (attempt: number) => string {
+    this.#sequence += 1;
+    return containersOf(this.#input.run, this.#sequence);
+  }
+
+  /** The number of the next comparison. */
+  nextPass(): number {
+    this.#pass += 1;
+    return this.#pass;
+  }
+
+  /** Keeps these snapshots' containers, and no others, when the run ends. */
+  keep(containers: readonly string[]): void {
+    this.#kept = containers;
+  }
+
+  /** Runs one job of a hub through the hub's queue, and books it. */
+  async job(request: JobRequest): Promise<JobResult> {
+    const result = await this.#jobs.run(request);
+    this.bookJob(request, result);
+    return result;
+  }
+
+  bookJob(request: Pick<JobRequest, 'host' | 'type' | 'lines'>, result: JobResult): void {
+    this.report.jobs.push({
+      hub: request.host,
+      type: request.type,
+      status: result.outcome,
+      seconds: result.seconds,
+      ...(request.type === 'export' || request.lines === null ? {} : { lines: request.lines }),
+    });
+    this.report.seconds.inJobs += result.seconds;
+    this.calls(request.host, result.calls);
+    if (result.adopted) this.warn('JOB_ADOPTED', 1, [`${result.jobId} on ${request.host}`]);
+  }
+
+  /** @throws LEDGER_UNBALANCED when the counts do not add up, so that nothing unproven is called verified. */
+  checkLedger(): void {
+    const { systemModules: _modules, configurations: _configurations, ...ledger } = this.report.ledger;
+    const { verify } = this.report;
+    const wrong = [...imbalances(ledger), ...(verify ? verifyImbalances(ledger, verify) : [])];
+    if (wrong.length > 0)
+      fail('LEDGER_UNBALANCED', `The counts of run ${this.report.run} do not add up: ${wrong.join('; ')}.`);
+  }
+
+  calls(host: string, calls: HubCallCounts): void {
+    const sum = this.report.hubCalls[host] ?? { jobs: 0, polls: 0, other: 0 };
+    this.report.hubCalls[host] = {
+      jobs: sum.jobs + calls.jobs,
+      polls: sum.polls + calls.polls,
+      other: sum.other + calls.other,
+    };
+  }
+
+  /** Books the calls of an activity and hands on its value. */
+  counted<T>(host: string, answer: { value: T; calls: HubCallCounts }): T {
+    this.calls(host, answer.calls);
+    return answer.value;
+  }
+
+  /** Adds a warning; the same code again adds to its count. */
+  warn(code: string, count: number, samples: readonly string[] = []): void {
+    if (count === 0) return;
+    const same = this.report.warnings.findIndex((warning) => warning.code === code);
+    const before = this.report.warnings[same];
+    const warning = {
+      code,
+      count: count + (before?.count ?? 0),
+      samples: [...(before?.samples ?? []), ...samples].slice(0, SAMPLES),
+    };
+    if (before) this.report.warnings[same] = warning;
+    else this.report.warnings.push(warning);
+  }
+
+  /**
+   * Runs the body between the first and the last entry of `runs/<RUN>.json`. Whatever happens, containers that are not
+   * kept are deleted and the report is written. A failure closes the workflow with our code and the report as detail.
+   */
+  async conduct(body: () => Promise<RunReport['outcome']>): Promise<RunReport> {
+    const { report } = this;
+    let failure: unknown = null;
+    try {
+      await this.activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
+      this.#begun = true;
+      report.outcome = await body();
+    } catch (error) {
+      failure = error;
+      report.outcome = isCancellation(error) ? 'cancelled' : 'failed';
+      if (!isCancellation(error)) report.error = failureOf(error);
+    }
+    try {
+      // Without a first entry nothing was made, and storage that cannot be reached would only be waited for.
+      if (this.#begun) await CancellationScope.nonCancellable(() => this.#end());
+    } catch (error) {
+      failure ??= error;
+      report.outcome = 'failed';
+      report.error ??= failureOf(error);
+    }
+    if (failure === null) return report;
+    if (report.error === null) throw failure; // cancelled
+    const { code: type, message } = report.error;
+    throw ApplicationFailure.create({ type, message, nonRetryable: true, details: [this.#stamped()] });
+  }
+
+  async #end(): Promise<void> {
+    const { account, run } = this.#input;
+    this.phase('report');
+    await this.activities.light.cleanUp({ account, run, keep: this.#kept });
+    this.report.ended = new Date().toISOString();
+    this.report.report = `hubferry/runs/${run}.json`;
+    this.phase('ended');
+    Object.assign(this.report, this.#stamped());
+    await this.activities.light.writeReport({ account, report: this.report });
+  }
+
+  #stamped(): RunReport {
+    const end = this.report.ended ? Date.parse(this.report.ended) : Date.now();
+    const total = (end - Date.parse(this.report.started)) / 1000;
+    return { ...this.report, seconds: { ...this.report.seconds, total } };
+  }
+}
+
+/** The private containers of one step of a run, by attempt (from 1). */
+export function containersOf(run: string, sequence: number): (attempt: number) => string {
+  return (attempt) => `hf-${run}-${String(sequence).padStart(4, '0')}-${attempt}`;
+}

@@ -1,0 +1,68 @@
+import type { SnapshotInfo } from '../activities/backup-export.js';
+import { fail } from './failure.js';
+import type { RunInput, RunReport, SnapshotInput } from './messages.js';
+import { Run } from './run.js';
+
+/** Export jobs tried for one snapshot before the run gives up. */
+const ATTEMPTS = 3;
+
+/** Takes an immutable copy of a hub's registry into storage. */
+export async function snapshot(input: SnapshotInput): Promise<RunReport> {
+  const { host } = input.source;
+  const run = new Run(input, { workflow: 'snapshot', source: host, target: null });
+  return run.conduct(async () => {
+    const asked = await run.activities.ask.preflight({ account: input.account, source: host, target: null });
+    for (const { host: hub, calls } of asked) run.calls(hub, calls);
+    run.phase('snapshot');
+    const taken = await takeSnapshot(run, input, host);
+    run.keep([taken.id]);
+    run.report.snapshots.source = taken.id;
+    run.report.ledger.source = taken.records;
+    run.report.ledger.system = taken.systemModules;
+    run.report.ledger.desired = taken.records - taken.systemModules;
+    run.report.ledger.unchanged = run.report.ledger.desired;
+    return 'done';
+  });
+}
+
+/**
+ * Runs the hub's export job into a container of its own and seals the result with a manifest.
+ *
+ * A job that does not end well is answered by a fresh one. An export with fewer devices than the hub counted both
+ * before and after it is taken once more; the same number again is accepted, since statistics may lag (design §6).
+ */
+export async function takeSnapshot(run: Run, input: RunInput, host: string): Promise<SnapshotInfo> {
+  const { light, transfer } = run.activities;
+  const { account, settings } = input;
+  const containers = run.containers();
+  let before = run.counted(host, await light.statistics({ host }));
+  let short: number | null = null;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const container = containers(attempt);
+    await light.createContainer({ account, container });
+    const result = await run.job({ host, account, type: 'export', container, lines: before.total, settings });
+    if (result.outcome !== 'completed') {
+      if (result.outcome === 'stuck' && result.adopted)
+        fail('JOB_STUCK', `The export job of ${host} does not end.`);
+      run.warn('EXPORT_REPEATED', 1, [
+        `${host}: ${result.outcome}${result.reason ? `, ${result.reason}` : ''}`,
+      ]);
+      continue;
+    }
+    const taken = await transfer.sealSnapshot({
+      account,
+      container,
+      host,
+      maxLineBytes: settings.maxLineBytes,
+    });
+    const after = run.counted(host, await light.statistics({ host }));
+    if (taken.devices >= Math.min(before.total, after.total)) return taken;
+    if (short === taken.devices) {
+      run.warn('STATISTICS_LAG', 1, [`${host}: ${taken.devices} devices exported, ${after.total} counted`]);
+      return taken;
+    }
+    short = taken.devices;
+    before = after;
+  }
+  return fail('JOB_FAILED', `${host} did not deliver a whole export in ${ATTEMPTS} jobs.`);
+}

@@ -1,9 +1,9 @@
 import { isLoopbackHost } from '../azure/connections.js';
 import type { Hub } from '../azure/hub.js';
+import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { Deps } from './deps.js';
-import { SHARED_CONTAINER } from './work.js';
 
 /** One thing that was tried, and what came of it. */
 export interface Finding {

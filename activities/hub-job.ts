@@ -1,6 +1,8 @@
-import type { HubCalls, HubJob } from '../azure/hub.js';
+import type { HubJob } from '../azure/hub.js';
 import { HubferryError } from '../registry/errors.js';
-import type { JobRequest, QueueRequest, RunSettings } from '../workflows/messages.js';
+import type { HubCalls } from '../registry/hub-calls.js';
+import type { RunSettings } from '../registry/settings.js';
+import type { JobRequest, QueueRequest } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
 import { DEVICES_BLOB, ERROR_LOG_BLOB } from './work.js';
 

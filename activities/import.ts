@@ -3,13 +3,13 @@ import { parseErrorLine } from '../registry/error-log.js';
 import { parseDesiredLine, printImportLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
 import { recordKey } from '../registry/record.js';
+import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable } from '../registry/scopes.js';
+import { SAMPLES } from '../registry/totals.js';
 import type { Chunk } from '../registry/waves.js';
-import type { Rejected } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
 import { LINES_PER_MARK } from './reconcile.js';
-import { SAMPLES } from './transform.js';
 import { DEVICES_BLOB, EDGES_BLOB, ERROR_LOG_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
 
 export interface ChunkInput {

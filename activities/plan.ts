@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { planHash, saltedDigest } from '../registry/digest.js';
 import { parseDesiredLine } from '../registry/line.js';
 import type { Policy } from '../registry/reconcile.js';
 import { recordKey } from '../registry/record.js';
 import type { Deps } from './deps.js';
-import { ownLines, SHARED_CONTAINER, workBlob } from './work.js';
+import { ownLines, workBlob } from './work.js';
 
 export interface SealPlanInput {
   readonly account: string;
@@ -31,7 +32,7 @@ export function planActivities({ connections }: Deps) {
       const hash = planHash(Buffer.concat(digests), policy);
       if (input.keep) {
         const salt = randomBytes(16);
-        const writer = storage.writer(SHARED_CONTAINER, `plans/${input.run}.ndjson`);
+        const writer = storage.writer(SHARED_CONTAINER, planBlob(input.run));
         await writer.write(
           `${JSON.stringify({ plan: hash, run: input.run, policy, salt: salt.toString('hex') })}\n`,
         );

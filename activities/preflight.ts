@@ -1,9 +1,9 @@
 import { isLoopbackHost } from '../azure/connections.js';
+import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import { HubferryError } from '../registry/errors.js';
-import type { HubCallCounts } from '../workflows/messages.js';
+import type { HubCalls } from '../registry/hub-calls.js';
 import type { Deps } from './deps.js';
 import type { Counted } from './hub-job.js';
-import { SHARED_CONTAINER } from './work.js';
 
 export interface PreflightInput {
   readonly account: string;
@@ -15,7 +15,7 @@ export interface PreflightInput {
 
 export interface PreflightAnswer {
   readonly host: string;
-  readonly calls: HubCallCounts;
+  readonly calls: HubCalls;
   readonly maxRecords: number;
   /** Device configurations and edge deployments; null where the hub does not tell. */
   readonly configurations: number | null;

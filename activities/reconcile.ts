@@ -3,10 +3,10 @@ import { changeDigest } from '../registry/digest.js';
 import { parseDesiredLine } from '../registry/line.js';
 import { comparePartition, decide, type Policy } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
+import type { Rejected } from '../registry/refusal.js';
+import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { waveOf } from '../registry/waves.js';
-import type { Rejected } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
-import { SAMPLES } from './transform.js';
 import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
 
 /** One byte offset is kept per this many lines, so that a chunk can start in the middle of a partition. */
@@ -27,32 +27,8 @@ export interface ReconcileInput {
   readonly own: { readonly pass: number; readonly forgiving: boolean } | null;
 }
 
-/** What one partition holds. `desired = equal + kept + different + missing`. */
-export interface PartitionDifference {
-  readonly partition: number;
-  readonly desired: number;
-  readonly equal: number;
-  readonly missing: number;
-  readonly different: number;
-  /** Differs, and is left as it is by policy. */
-  readonly kept: number;
-  /** Differs, and the policy forbids to go on; counted in `different` too. */
-  readonly conflict: number;
-  /** Changes to send. */
-  readonly create: number;
-  readonly extra: number;
-  readonly refused: number;
-  /** Planned by this run, and not (or not equal) on the target. */
-  readonly plannedOpen: number;
-  /** Of those: rejected by the hub with a reason. */
-  readonly rejected: number;
-  readonly fields: Readonly<Record<string, number>>;
-  readonly samples: {
-    readonly different: readonly string[];
-    readonly missing: readonly string[];
-    readonly refused: readonly Rejected[];
-    readonly rejected: readonly Rejected[];
-  };
+/** What one partition holds. */
+export interface PartitionDifference extends Totals {
   /** Lines to send, by wave. */
   readonly lines: Readonly<Record<string, number>>;
 }
@@ -74,26 +50,8 @@ export function reconcileActivities({ connections }: Deps) {
       const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
       const own = input.own && (await ownRecords(storage, input, input.own.pass));
       const out = new Changes(storage, input);
-      const sum = {
-        desired: 0,
-        equal: 0,
-        missing: 0,
-        different: 0,
-        kept: 0,
-        conflict: 0,
-        create: 0,
-        extra: 0,
-        refused: 0,
-        plannedOpen: 0,
-        rejected: 0,
-      };
-      const fields: Record<string, number> = {};
-      const samples = {
-        different: [] as string[],
-        missing: [] as string[],
-        refused: [] as Rejected[],
-        rejected: [] as Rejected[],
-      };
+      const sum = emptyTotals();
+      const { fields, samples } = sum;
       const some = <T>(list: T[], item: T): void => {
         if (list.length < SAMPLES) list.push(item);
       };
@@ -143,7 +101,7 @@ export function reconcileActivities({ connections }: Deps) {
           await out.add(waveOf(found.record, sourceEdges.levelOf(found.record.deviceId)), found);
         }
       }
-      return { partition, ...sum, fields, samples, lines: await out.close() };
+      return { ...sum, lines: await out.close() };
     },
   };
 }

@@ -1,6 +1,6 @@
+import { runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { RunReport } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
-import { SHARED_CONTAINER } from './work.js';
 
 export function reportActivities({ connections }: Deps) {
   return {
@@ -10,7 +10,7 @@ export function reportActivities({ connections }: Deps) {
       await storage.ensureContainer(SHARED_CONTAINER);
       await storage.writeText(
         SHARED_CONTAINER,
-        `runs/${input.report.run}.json`,
+        runBlob(input.report.run),
         JSON.stringify(input.report, null, 2),
       );
     },

@@ -4,15 +4,13 @@ import { type Refusal, refusalOf } from '../registry/limits.js';
 import { printDesiredLine, printRefused } from '../registry/line.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RegistryRecord, recordKey } from '../registry/record.js';
+import type { Rejected } from '../registry/refusal.js';
 import { type EdgeTable, parentOf, placementRefusal } from '../registry/scopes.js';
-import type { Rejected } from '../workflows/messages.js';
+import { SAMPLES } from '../registry/totals.js';
 import { snapshotLines } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters } from './partitions.js';
 import { edgeTableOf, workBlob } from './work.js';
-
-/** Records named for one kind of thing; counts are exact. */
-export const SAMPLES = 5;
 
 export interface TransformInput {
   readonly account: string;

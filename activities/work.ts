@@ -6,8 +6,6 @@ import { lineBatches } from './lines.js';
 export const DEVICES_BLOB = 'devices.txt';
 /** Written by the hub into the output container of an import (service facts §3.1). */
 export const ERROR_LOG_BLOB = 'importErrors.log';
-/** The shared container without secrets: runs/, plans/, reports/. */
-export const SHARED_CONTAINER = 'hubferry';
 
 /** Blobs beside a snapshot's devices.txt. */
 export const MANIFEST_BLOB = 'manifest.json';
@@ -16,7 +14,6 @@ export const EDGES_BLOB = 'edges.ndjson';
 /** Names inside a run's private work container. Partitions of one device id hold its modules too. */
 export const workBlob = {
   desired: (partition: number) => `desired/${pad(partition)}`,
-  desiredEdges: 'desired-edges.ndjson',
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
   digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,

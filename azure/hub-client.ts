@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import iothub, { type Registry } from 'azure-iothub';
 import type { HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
+import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { isJsonObject } from '../registry/record.js';
 import { HubAgent } from './agent.js';
-import type { DeviceIdentity, Hub, HubCalls, HubJob, ModuleIdentity, Twin } from './hub.js';
+import type { DeviceIdentity, Hub, HubJob, ModuleIdentity, Twin } from './hub.js';
 import {
   deviceBody,
   readConfigurations,
@@ -72,7 +73,7 @@ export class HubClient implements Hub {
   readonly host: string;
   readonly policy: string;
   readonly #connection: Connection;
-  #calls: HubCalls = { jobs: 0, polls: 0, other: 0 };
+  #calls = NO_CALLS;
 
   constructor(connection: Connection) {
     this.host = connection.host;
@@ -92,27 +93,27 @@ export class HubClient implements Hub {
 
   takeCalls(): HubCalls {
     const calls = this.#calls;
-    this.#calls = { jobs: 0, polls: 0, other: 0 };
+    this.#calls = NO_CALLS;
     return calls;
   }
 
   async statistics(): Promise<{ total: number; enabled: number; disabled: number }> {
     const call = this.#call('count its devices');
-    this.#calls.other += 1;
+    this.#count('other');
     const answer = await callRegistry(call, () => this.#connection.registry.getRegistryStatistics());
     return readStatistics(answer.responseBody) ?? unreadable(call);
   }
 
   async listJobs(): Promise<HubJob[]> {
     const call = this.#call('list its jobs');
-    this.#calls.jobs += 1;
+    this.#count('jobs');
     const answer = await callRegistry(call, () => this.#connection.registry.listJobs());
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
   async createExport(containerSas: string, { excludeKeys }: { excludeKeys: boolean }): Promise<HubJob> {
     const call = this.#call('create an export job');
-    this.#calls.jobs += 1;
+    this.#count('jobs');
     const { creator } = this.#connection;
     const answer = await callRegistry(call, () => creator.exportDevicesToBlob(containerSas, excludeKeys));
     return readJob(answer) ?? unreadable(call);
@@ -121,7 +122,7 @@ export class HubClient implements Hub {
   async createImport(inputSas: string, outputSas: string): Promise<HubJob> {
     const call = this.#call('create an import job');
     this.#guardWrite(call);
-    this.#calls.jobs += 1;
+    this.#count('jobs');
     const { creator } = this.#connection;
     const answer = await callRegistry(call, () => creator.importDevicesFromBlob(inputSas, outputSas));
     return readJob(answer) ?? unreadable(call);
@@ -129,7 +130,7 @@ export class HubClient implements Hub {
 
   async getJob(jobId: string): Promise<HubJob | null> {
     const call = this.#call(`read job ${jobId}`);
-    this.#calls.polls += 1;
+    this.#count('polls');
     const { registry } = this.#connection;
     const answer = await missing(callRegistry(call, () => registry.getJob(encodeURIComponent(jobId))));
     return answer === null ? null : (readJob(answer) ?? unreadable(call));
@@ -137,7 +138,7 @@ export class HubClient implements Hub {
 
   async cancelJob(jobId: string): Promise<void> {
     const call = this.#call(`cancel job ${jobId}`);
-    this.#calls.jobs += 1;
+    this.#count('jobs');
     const { registry } = this.#connection;
     await missing(callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))));
   }
@@ -252,6 +253,10 @@ export class HubClient implements Hub {
     await this.cancelJob(job.jobId);
   }
 
+  #count(kind: keyof HubCalls): void {
+    this.#calls = addCalls(this.#calls, { ...NO_CALLS, [kind]: 1 });
+  }
+
   #call(what: string): HubCall {
     return { host: this.host, policy: this.policy, what };
   }
@@ -267,7 +272,7 @@ export class HubClient implements Hub {
   /** A call of our own client that ends with a status below 300. */
   async #rest(call: HubCall, request: RestRequest): Promise<RestAnswer> {
     const { agent, credentials } = this.#connection;
-    this.#calls.other += 1;
+    this.#count('other');
     const options = { host: credentials.host, agent, authorize: () => sasToken(credentials) };
     const answer = await callRest(options, request).catch((error: unknown) => {
       throw hubSilentError(call, error);

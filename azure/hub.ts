@@ -1,11 +1,4 @@
-/** Calls to a hub, as the report counts them. */
-export interface HubCalls {
-  /** Job creates, lists and cancels. */
-  jobs: number;
-  /** Questions for one job. */
-  polls: number;
-  other: number;
-}
+import type { HubCalls } from '../registry/hub-calls.js';
 
 /** An import or export job of a hub. */
 export interface HubJob {

@@ -4,31 +4,10 @@ import { Command, CommanderError, Help, type Option } from 'commander';
 import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { VERSION } from '../worker/version.js';
-import { checkCommand } from './check.js';
-import { downCommand } from './down.js';
 import { isOutage } from './follow.js';
-import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { errorLines, failureReport } from './print.js';
-import { simulatorCommand } from './simulator.js';
-import { snapshotCommand } from './snapshot.js';
-import { listCommand, statusCommand } from './status.js';
 import { widthOf } from './text.js';
-import { upCommand } from './up.js';
-import { workerCommand } from './worker.js';
-
-const VERBS = [
-  migrateCommand,
-  planCommand,
-  verifyCommand,
-  snapshotCommand,
-  checkCommand,
-  statusCommand,
-  listCommand,
-  upCommand,
-  downCommand,
-  workerCommand,
-  simulatorCommand,
-];
+import { VERBS } from './verbs.js';
 
 /** The whole CLI as a commander program; does nothing until it is parsed. */
 export function program(): Command {

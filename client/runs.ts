@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
+import { RUNS, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { openStorage } from '../azure/storage.js';
 import { type Config, storageOf } from '../config/index.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
@@ -19,7 +20,6 @@ import {
 } from '../workflows/messages.js';
 import type { Session } from './session.js';
 
-const SHARED_CONTAINER = 'hubferry';
 const runAttribute = defineSearchAttributeKey(RUN_ATTRIBUTE, 'KEYWORD');
 
 /** A run of this client, or one that was there already. */
@@ -86,7 +86,7 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
     const storage = openStorage(storageOf(config));
     await storage.ensureContainer(SHARED_CONTAINER);
     const text = JSON.stringify(report, null, 2);
-    await storage.writeText(SHARED_CONTAINER, `runs/${report.run}.json`, text, { onlyIfAbsent: true });
+    await storage.writeText(SHARED_CONTAINER, runBlob(report.run), text, { onlyIfAbsent: true });
   } catch {}
 }
 
@@ -108,7 +108,7 @@ export async function openHandle(client: Client, report: RunReport): Promise<Wor
 export async function readReport(config: Config, run: string): Promise<RunReport> {
   const storage = openStorage(storageOf(config));
   const text = (await storage.containerExists(SHARED_CONTAINER))
-    ? await storage.readText(SHARED_CONTAINER, `runs/${run}.json`)
+    ? await storage.readText(SHARED_CONTAINER, runBlob(run))
     : null;
   if (text === null)
     throw new HubferryError('RUN_NOT_FOUND', `There is no run ${run} in ${storage.account}.`);
@@ -127,7 +127,7 @@ export async function readReports(config: Config): Promise<RunReport[]> {
   const storage = openStorage(storageOf(config));
   if (!(await storage.containerExists(SHARED_CONTAINER))) return [];
   const reports: RunReport[] = [];
-  for await (const { name } of storage.list(SHARED_CONTAINER, 'runs/')) {
+  for await (const { name } of storage.list(SHARED_CONTAINER, RUNS)) {
     const text = await storage.readText(SHARED_CONTAINER, name);
     if (text !== null) reports.push(JSON.parse(text) as RunReport);
   }

@@ -2,9 +2,9 @@ import type { Client } from '@temporalio/client';
 import { isLoopbackHost } from '../azure/loopback.js';
 import { type Config, hubOf, loadConfig, storageOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import type { RunSettings } from '../registry/settings.js';
 import { connectClient, ensureSearchAttributes } from '../worker/connection.js';
 import { ensureEmbedded } from '../worker/embedded.js';
-import type { RunSettings } from '../workflows/messages.js';
 import type { CommonOptions } from './options.js';
 
 /** A configuration and a connection to the Temporal server that serves it. */

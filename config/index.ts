@@ -5,7 +5,6 @@ export {
   type Config,
   type HubConfig,
   hubOf,
-  type Settings,
   type StorageConfig,
   storageOf,
   type TemporalConfig,

@@ -1,4 +1,5 @@
 import { HubferryError } from '../registry/errors.js';
+import type { RunSettings } from '../registry/settings.js';
 
 /** Tiers of an IoT hub; they decide its throttles. */
 export const TIERS = ['F1', 'B1', 'B2', 'B3', 'S1', 'S2', 'S3'] as const;
@@ -35,23 +36,6 @@ export interface TemporalConfig {
   readonly namespace: string;
 }
 
-/** `settings:`, every duration in milliseconds. What each is for stands with its default in `settings.ts`. */
-export interface Settings {
-  readonly chunkLines: number;
-  readonly maxLineBytes: number;
-  readonly partitionBytes: number;
-  readonly planMaxAge: number;
-  readonly settle: number;
-  readonly poll: { readonly first: number; readonly max: number };
-  readonly slotWait: number;
-  readonly jobDeadline: number;
-  readonly sasLifetime: number;
-  readonly repairRounds: number;
-  readonly heartbeat: number;
-  readonly edgePoll: number;
-  readonly edgeVisible: number;
-}
-
 export interface Config {
   /** Absolute path of the file. */
   readonly path: string;
@@ -64,7 +48,7 @@ export interface Config {
   readonly hubs: ReadonlyMap<string, HubConfig>;
   readonly storage: StorageConfig | null;
   readonly temporal: TemporalConfig | null;
-  readonly settings: Settings;
+  readonly settings: RunSettings;
 }
 
 /** The hub of an alias. @throws HubferryError HUB_UNKNOWN, with the aliases there are. */

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { type HubOptions, type Simulator, startSimulator } from '../simulator/index.js';
 import { type DevServer, startDevServer } from '../worker/dev-server.js';
 import { entryCommand } from '../worker/entry.js';
-import { freePort } from '../worker/port.js';
 import { findServer } from '../worker/server-binary.js';
 import { type Azurite, startAzurite } from './azurite.js';
 
@@ -63,7 +62,7 @@ export async function openStand(options: StandOptions): Promise<Stand> {
       ...(port === undefined ? {} : { port }),
     });
   const [azurite, simulator, server] = await Promise.all([
-    freePort().then(startAzurite),
+    startAzurite(),
     startSimulator({ hubs: [...options.hubs], seed: options.seed, caDir: join(folder, 'ca') }),
     startTemporal(),
   ]);

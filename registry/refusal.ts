@@ -31,6 +31,13 @@ export interface Refusal {
   readonly reason: string;
 }
 
+/** A record that did not or will not arrive, as reports name it: refused at plan time, or rejected by the hub. */
+export interface Rejected {
+  readonly record: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
 /** A refusal with its usual reason; `where` narrows it down (a part of the record, or the record that causes it). */
 export function refusal(code: RefusalCode, where?: string): Refusal {
   return { code, reason: where === undefined ? REASONS[code] : `${where}: ${REASONS[code]}` };

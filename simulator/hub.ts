@@ -99,6 +99,14 @@ export class SimulatedHub implements HubState {
     this.configurations.clear();
   }
 
+  /** As if it had just been made: nothing in it, no faults, default settings, counters at zero. Jobs stay. */
+  reset(): void {
+    this.set(defaultSettings);
+    this.clear();
+    this.clearFaults();
+    this.resetCounters();
+  }
+
   /** Changes settings while the hub runs; jobs that run feel it too. @throws {TypeError} for a bad setting. */
   set(change: Partial<HubSettings>): void {
     Object.assign(this.settings, checkSettings(change));

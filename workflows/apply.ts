@@ -1,16 +1,12 @@
 import { continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import type { Rejected } from '../registry/refusal.js';
+import { SAMPLES } from '../registry/totals.js';
 import { type Chunk, cutChunks } from '../registry/waves.js';
 import { HubJobs } from './hub-queue.js';
-import {
-  applyState,
-  type HubCallCounts,
-  type JobRequest,
-  type JobResult,
-  type Rejected,
-  type RunInput,
-} from './messages.js';
+import { applyState, type JobRequest, type JobResult, type RunInput } from './messages.js';
 import { proxies } from './proxies.js';
-import { containersOf, SAMPLES } from './run.js';
+import { containersOf } from './run.js';
 
 /** Container sequence numbers of the first round's chunks start here; the run itself uses the ones below. */
 const SEQUENCE_BASE = 1000;
@@ -44,7 +40,7 @@ export interface ApplyResult {
     readonly request: Pick<JobRequest, 'host' | 'type' | 'lines'>;
     readonly result: JobResult;
   }[];
-  readonly calls: HubCallCounts;
+  readonly calls: HubCalls;
   /** Why sending stopped before the end, or null. */
   readonly stopped: string | null;
 }
@@ -62,7 +58,7 @@ const NOTHING: ApplyResult = {
   unsent: 0,
   samples: [],
   jobs: [],
-  calls: { jobs: 0, polls: 0, other: 0 },
+  calls: NO_CALLS,
   stopped: null,
 };
 
@@ -103,7 +99,7 @@ export async function apply(
       unsent: sum.unsent + (more.unsent ?? 0),
       samples: [...sum.samples, ...(more.samples ?? [])].slice(0, SAMPLES),
       jobs: [...sum.jobs, ...(more.jobs ?? [])],
-      calls: addCalls(sum.calls, more.calls),
+      calls: addCalls(sum.calls, more.calls ?? NO_CALLS),
       stopped: more.stopped ?? sum.stopped,
     };
   };
@@ -180,7 +176,3 @@ export async function apply(
 }
 
 const isEdgeWave = (wave: string): boolean => wave.startsWith('edge-');
-
-function addCalls(a: HubCallCounts, b: HubCallCounts = { jobs: 0, polls: 0, other: 0 }): HubCallCounts {
-  return { jobs: a.jobs + b.jobs, polls: a.polls + b.polls, other: a.other + b.other };
-}

@@ -7,14 +7,8 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import {
-  type HubCallCounts,
-  type JobOutcome,
-  type JobRequest,
-  type JobResult,
-  jobState,
-  pollNow,
-} from './messages.js';
+import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import { type JobOutcome, type JobRequest, type JobResult, jobState, pollNow } from './messages.js';
 import { nextPoll } from './poll.js';
 import { proxies } from './proxies.js';
 
@@ -29,7 +23,7 @@ interface Carry {
   readonly job: Submitted | null;
   /** Jobs of other people that looked like ours for a while. */
   readonly strangers: readonly string[];
-  readonly calls: HubCallCounts;
+  readonly calls: HubCalls;
 }
 
 interface Submitted {
@@ -51,7 +45,7 @@ interface Submitted {
 export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobResult> {
   const { host, account, container, type, settings } = request;
   const { light } = proxies(settings);
-  let calls = carry?.calls ?? { jobs: 0, polls: 0, other: 0 };
+  let calls = carry?.calls ?? NO_CALLS;
   let job = carry?.job ?? null;
   let strangers = carry?.strangers ?? [];
   let status: 'submitting' | 'slot held by another job' | 'enqueued' | 'running' | 'ended' = 'submitting';
@@ -71,12 +65,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
     nudged = true;
   });
 
-  const count = <T>(counted: { value: T; calls: HubCallCounts }): T => {
-    calls = {
-      jobs: calls.jobs + counted.calls.jobs,
-      polls: calls.polls + counted.calls.polls,
-      other: calls.other + counted.calls.other,
-    };
+  const count = <T>(counted: { value: T; calls: HubCalls }): T => {
+    calls = addCalls(calls, counted.calls);
     return counted.value;
   };
 

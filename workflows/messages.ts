@@ -1,6 +1,9 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
+import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type VerifyCounts } from '../registry/ledger.js';
+import type { Rejected } from '../registry/refusal.js';
+import type { RunSettings } from '../registry/settings.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
 export const TASK_QUEUE = 'hubferry';
@@ -17,23 +20,6 @@ export const applyIdOf = (run: string, round: number): string => `apply/${run}/$
 
 /** Keyword search attribute that holds a run's RUN. */
 export const RUN_ATTRIBUTE = 'HubferryRun';
-
-/** Every interval, size and limit of a run, in ms, bytes and lines. `config/settings.ts` holds the defaults and why. */
-export interface RunSettings {
-  readonly chunkLines: number;
-  readonly maxLineBytes: number;
-  readonly partitionBytes: number;
-  readonly planMaxAge: number;
-  readonly settle: number;
-  readonly poll: { readonly first: number; readonly max: number };
-  readonly slotWait: number;
-  readonly jobDeadline: number;
-  readonly sasLifetime: number;
-  readonly repairRounds: number;
-  readonly heartbeat: number;
-  readonly edgePoll: number;
-  readonly edgeVisible: number;
-}
 
 /** What every run is given. Hosts and the storage account, never aliases and never a secret. */
 export interface RunInput {
@@ -59,12 +45,6 @@ export interface SnapshotInput extends RunInput {
   readonly source: { readonly kind: 'hub'; readonly host: string };
 }
 
-export interface HubCallCounts {
-  readonly jobs: number;
-  readonly polls: number;
-  readonly other: number;
-}
-
 /** What a user sees of one of the hub's jobs. */
 export interface JobSummary {
   readonly hub: string;
@@ -78,12 +58,6 @@ export interface Warning {
   readonly code: string;
   readonly count: number;
   readonly samples: readonly string[];
-}
-
-export interface Rejected {
-  readonly record: string;
-  readonly code: string;
-  readonly reason: string;
 }
 
 export type Outcome =
@@ -132,7 +106,7 @@ export interface RunReport {
   rejected: Rejected[];
   warnings: Warning[];
   jobs: JobSummary[];
-  hubCalls: Record<string, HubCallCounts>;
+  hubCalls: Record<string, HubCalls>;
   /** `phases`: of those that are over. What is repeated (settle, verify) is added up. */
   seconds: { total: number; inJobs: number; phases: Partial<Record<Phase, number>> };
   snapshots: { source: string | null; target: string | null };
@@ -183,7 +157,7 @@ export interface JobResult {
   /** The id did not come from our own create reply but was found and confirmed afterwards. */
   readonly adopted: boolean;
   readonly seconds: number;
-  readonly calls: HubCallCounts;
+  readonly calls: HubCalls;
 }
 
 /** One place in a hub's queue. Workflow id and run id together name the caller, so a dead run's place dies with it. */

@@ -1,11 +1,12 @@
 import { executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { TransformResult } from '../activities/transform.js';
+import { SAMPLES } from '../registry/totals.js';
 import { type ApplyResult, apply } from './apply.js';
 import { compare, type Difference } from './compare.js';
 import { fail } from './failure.js';
 import { applyIdOf, type MigrateInput, type Outcome, type RunReport } from './messages.js';
-import { Run, SAMPLES } from './run.js';
+import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
 
 /** Looks at the target after an import until two agree: a finished job's effects may appear late (design §6). */

@@ -1,6 +1,7 @@
 import { type ActivityInterfaceFor, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
-import { type RunSettings, transferQueueOf } from './messages.js';
+import type { RunSettings } from '../registry/settings.js';
+import { transferQueueOf } from './messages.js';
 
 /** Passing faults are tried again for as long as an outage of a night may take; others fail at once by their code. */
 const GIVE_UP_AFTER = '24h';

@@ -5,12 +5,13 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
+import { SAMPLES } from '../registry/totals.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
   emptyReport,
-  type HubCallCounts,
   type JobRequest,
   type JobResult,
   type Phase,
@@ -19,9 +20,6 @@ import {
   runReport,
 } from './messages.js';
 import { type Proxies, proxies } from './proxies.js';
-
-/** Records named in a report for one warning or list; counts are always exact. */
-export const SAMPLES = 5;
 
 /**
  * One run as its user sees it: the report that grows while it goes on, the containers it made, and its end, which
@@ -110,17 +108,12 @@ export class Run {
       fail('LEDGER_UNBALANCED', `The counts of run ${this.report.run} do not add up: ${wrong.join('; ')}.`);
   }
 
-  calls(host: string, calls: HubCallCounts): void {
-    const sum = this.report.hubCalls[host] ?? { jobs: 0, polls: 0, other: 0 };
-    this.report.hubCalls[host] = {
-      jobs: sum.jobs + calls.jobs,
-      polls: sum.polls + calls.polls,
-      other: sum.other + calls.other,
-    };
+  calls(host: string, calls: HubCalls): void {
+    this.report.hubCalls[host] = addCalls(this.report.hubCalls[host] ?? NO_CALLS, calls);
   }
 
   /** Books the calls of an activity and hands on its value. */
-  counted<T>(host: string, answer: { value: T; calls: HubCallCounts }): T {
+  counted<T>(host: string, answer: { value: T; calls: HubCalls }): T {
     this.calls(host, answer.calls);
     return answer.value;
   }

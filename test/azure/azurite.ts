@@ -1,45 +1,15 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { StorageConfig } from '../../config/model.js';
+import { ACCOUNT, connectionStringAt } from '../../demo/azurite.js';
 
-/** The emulator's documented account, the same everywhere: no secret. */
-export const ACCOUNT_KEY =
-  'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
-
-/** A blob service on loopback, in memory. */
-export interface Azurite {
-  readonly port: number;
-  stop(): Promise<void>;
-}
-
-/** Starts Azurite on a port of its own choice. */
-export async function startAzurite(): Promise<Azurite> {
-  const main = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js');
-  const args = ['--inMemoryPersistence', '--skipApiVersionCheck', '--silent', '--disableTelemetry'];
-  const child = spawn(process.execPath, [main, ...args, '--blobHost', '127.0.0.1', '--blobPort', '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(child, 'exit');
-  const stop = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await exited;
-  };
-  for await (const line of createInterface({ input: child.stdout })) {
-    const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port !== undefined) return { port: Number(port), stop };
-  }
-  throw new Error('Azurite did not start');
-}
+export { ACCOUNT_KEY, type Azurite, startAzurite } from '../../demo/azurite.js';
 
 /** The configuration of Azurite's account, as `config/` would give it. */
-export function storageAt(port: number, key: string = ACCOUNT_KEY): StorageConfig {
-  const account = `http://127.0.0.1:${port}/devstoreaccount1`;
+export function storageAt(port: number, key?: string): StorageConfig {
   return {
-    account,
-    connectionString: `DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=${key};BlobEndpoint=${account}`,
+    account: `http://127.0.0.1:${port}/${ACCOUNT}`,
+    connectionString: connectionStringAt(port, key),
   };
 }
 

@@ -4,7 +4,7 @@ import { openStorage, type Storage } from '../../azure/storage.js';
 import { loadConfig, storageOf } from '../../config/index.js';
 import { type CliRun, openStand, type Stand } from '../../demo/stand.js';
 import { imbalances, verifyImbalances } from '../../registry/ledger.js';
-import { defaultSettings, generateFleet, type SimulatedHub } from '../../simulator/index.js';
+import { generateFleet, type SimulatedHub } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { essence, until, writesOf } from '../support/stand.js';
@@ -122,10 +122,7 @@ class ProcessScene implements Scene {
 
   #reset(): void {
     for (const hub of [this.source, this.target]) {
-      hub.set(defaultSettings);
-      hub.clearFaults();
-      hub.clear();
-      hub.resetCounters();
+      hub.reset();
     }
     this.source.load(generateFleet(FLEET));
   }

@@ -1,47 +1,21 @@
 import { type Command, CommanderError } from 'commander';
-import { checkCommand } from '../../client/check.js';
-import { downCommand } from '../../client/down.js';
-import { migrateCommand, planCommand, verifyCommand } from '../../client/migrate.js';
-import { simulatorCommand } from '../../client/simulator.js';
-import { snapshotCommand } from '../../client/snapshot.js';
-import { listCommand, statusCommand } from '../../client/status.js';
-import { upCommand } from '../../client/up.js';
-import { workerCommand } from '../../client/worker.js';
+import { VERBS } from '../../client/verbs.js';
 import { parseOverride } from '../../config/overrides.js';
 import { settingsSchema } from '../../config/settings.js';
-
-/** The factories of the verbs, by name. A command keeps what it parsed, so each is made anew. */
-export const FACTORIES: Readonly<Record<string, () => Command>> = {
-  migrateCommand,
-  planCommand,
-  verifyCommand,
-  snapshotCommand,
-  checkCommand,
-  statusCommand,
-  listCommand,
-  upCommand,
-  downCommand,
-  workerCommand,
-  simulatorCommand,
-};
 
 /** The flags that every verb and the program itself have. */
 const GENERAL = ['-h', '--help', '-V', '--version'];
 
 /** Every long and short option of any verb. */
 export function allOptions(): Set<string> {
-  const own = Object.values(FACTORIES).flatMap((make) =>
-    make().options.flatMap(({ long, short }) => [long, short]),
-  );
+  const own = VERBS.flatMap((make) => make().options.flatMap(({ long, short }) => [long, short]));
   return new Set([...GENERAL, ...own.filter((flag) => typeof flag === 'string')]);
 }
 
 /** Reads a command line without running it. @throws Error that says what the program would not take. */
 export function parse(words: readonly string[]): Command {
   const [verb, ...rest] = words;
-  const command = Object.values(FACTORIES)
-    .map((make) => make())
-    .find((made) => made.name() === verb);
+  const command = VERBS.map((make) => make()).find((made) => made.name() === verb);
   if (command === undefined) throw new Error(`there is no verb ${verb}`);
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   const { operands, unknown } = command.parseOptions(rest.filter((word) => !GENERAL.includes(word)));

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { reportText } from '../../client/print.js';
 import { loadConfig } from '../../config/index.js';
 import { emptyReport } from '../../workflows/messages.js';
-import { allOptions, complaint, FACTORIES } from './cli.js';
+import { allOptions, complaint } from './cli.js';
 import { blocks, codeLines, inlineCode, pages, ROOMS, ROOT, read } from './pages.js';
 
 const PAGES = pages().map((path) => ({ path, text: read(path) }));
@@ -23,13 +23,6 @@ function commandLines(text: string): string[] {
   const inText = inlineCode(text).flatMap((code) => (code.startsWith('hubferry ') ? [code.slice(9)] : []));
   return [...inCode, ...inText].filter((line) => !line.startsWith('VERB'));
 }
-
-it('the verbs that are looked at here are those of the program', () => {
-  const [, list = ''] = /const VERBS = \[(.*?)\];/s.exec(read('client/main.ts')) ?? [];
-  expect([...list.matchAll(/\w+/g)].map(([name]) => name).toSorted()).toEqual(
-    Object.keys(FACTORIES).toSorted(),
-  );
-});
 
 describe.each(PAGES)('$path', ({ path, text }) => {
   it('shows only commands that the program takes', () => {

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { openStorage, type Storage } from '../../azure/storage.js';
 import { loadConfig, storageOf } from '../../config/index.js';
 import { openStand, type Stand } from '../../demo/stand.js';
-import { defaultSettings, type HubOptions, type SimulatedHub } from '../../simulator/index.js';
+import type { HubOptions, SimulatedHub } from '../../simulator/index.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { writesOf } from '../support/stand.js';
 import { type Ended, type Packed, packedPackage, type Started, start } from './packed.js';
@@ -80,12 +80,7 @@ export async function openScene({ hubs, configure }: SceneOptions = {}): Promise
       return file;
     },
     reset: () => {
-      for (const one of all) {
-        one.set(defaultSettings);
-        one.clear();
-        one.clearFaults();
-        one.resetCounters();
-      }
+      for (const one of all) one.reset();
       importsBefore = imports();
     },
     expectUnwritten: () => {

@@ -1,7 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import {
   BlobServiceClient,
   type ContainerClient,
@@ -9,9 +5,7 @@ import {
   generateBlobSASQueryParameters,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
-
-const account = 'devstoreaccount1';
-const accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+import { ACCOUNT, ACCOUNT_KEY, startAzurite as startBlobService } from '../../demo/azurite.js';
 
 /** Azurite in memory, on a free port, for one test file. */
 export interface Azurite {
@@ -24,18 +18,14 @@ export interface Azurite {
 }
 
 export async function startAzurite(): Promise<Azurite> {
-  const main = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js');
-  const options = ['--inMemoryPersistence', '--skipApiVersionCheck', '--silent', '--disableTelemetry'];
-  const child = spawn(process.execPath, [main, ...options, '--blobHost', '127.0.0.1', '--blobPort', '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const port = await announcedPort(child.stdout);
-  const credential = new StorageSharedKeyCredential(account, accountKey);
-  const service = new BlobServiceClient(`http://127.0.0.1:${port}/${account}`, credential, {
+  const blobs = await startBlobService();
+  const credential = new StorageSharedKeyCredential(ACCOUNT, ACCOUNT_KEY);
+  const service = new BlobServiceClient(`http://127.0.0.1:${blobs.port}/${ACCOUNT}`, credential, {
     retryOptions: { maxTries: 1 },
   });
   return {
-    port,
+    port: blobs.port,
+    stop: () => blobs.stop(),
     container: async (name) => {
       const container = service.getContainerClient(name);
       await container.create();
@@ -52,7 +42,6 @@ export async function startAzurite(): Promise<Azurite> {
       );
       return `${container.url}?${sas.toString()}`;
     },
-    stop: () => stop(child),
   };
 }
 
@@ -73,19 +62,4 @@ export async function readBlob(container: ContainerClient, name: string): Promis
 /** Writes a text blob. */
 export async function writeBlob(container: ContainerClient, name: string, text: string): Promise<void> {
   await container.getBlockBlobClient(name).upload(text, Buffer.byteLength(text));
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await ended;
-}
-
-async function announcedPort(output: Readable): Promise<number> {
-  for await (const line of createInterface({ input: output })) {
-    const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-    if (port !== undefined) return Number(port);
-  }
-  throw new Error('Azurite did not start');
 }

@@ -1,40 +1,32 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { generateFleet, type Simulator, startSimulator } from '../../simulator/index.js';
+import { generateFleet } from '../../simulator/index.js';
 import { type Azurite, readBlob, startAzurite } from './azurite.js';
-import { jobIdOf, RestClient } from './client.js';
+import { jobIdOf, type RestClient } from './client.js';
+import { type Stand, startStand } from './stand.js';
 
 let azurite: Azurite;
-let sim: Simulator;
+let stand: Stand;
 let client: RestClient;
 let containers = 0;
 const nextContainer = () => azurite.container(`out-${++containers}`);
 
 beforeAll(async () => {
-  azurite = await startAzurite();
-  sim = await startSimulator({
-    hubs: [{ name: 'a' }],
-    caDir: mkdtempSync(path.join(tmpdir(), 'sim-')),
-    seed: 1,
-  });
-  client = new RestClient(sim, sim.hub('a'));
+  [azurite, stand] = await Promise.all([startAzurite(), startStand()]);
+  client = stand.client;
 });
 afterAll(async () => {
-  client.close();
-  await sim.close();
+  await stand.close();
   await azurite.stop();
 });
 beforeEach(() => {
-  const hub = sim.hub('a');
+  const { hub } = stand;
   hub.clear();
   hub.clearFaults();
 });
 
 describe('export job', () => {
   it('writes known records byte by byte in the shape of the service', async () => {
-    const hub = sim.hub('a');
+    const { hub } = stand;
     const key = Buffer.alloc(32, 1).toString('base64');
     hub.load([
       {
@@ -101,7 +93,7 @@ describe('export job', () => {
   });
 
   it('leaves keys out behind a warning line, and replaces an older blob', async () => {
-    sim.hub('a').load([{ deviceId: 'd' }]);
+    stand.hub.load([{ deviceId: 'd' }]);
     const container = await nextContainer();
     const request = {
       type: 'export',
@@ -126,7 +118,7 @@ describe('export job', () => {
   });
 
   it('is a copy of the moment at which the job started', async () => {
-    const hub = sim.hub('a');
+    const { hub } = stand;
     hub.load(generateFleet({ devices: 400, seed: 3, plain: true }));
     hub.set({ rate: 2000 });
     const container = await nextContainer();

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { startAzurite } from '../../demo/azurite.js';
 import { bundleWorkflows } from '../../worker/bundling.js';
 import { startDevServer } from '../../worker/dev-server.js';
-import { freePort } from '../../worker/port.js';
 import { findServer } from '../../worker/server-binary.js';
 
 /** The servers that stands use. */
@@ -21,7 +20,7 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
   const workflowBundle = join(folder, 'workflows.js');
   const [temporal, azurite] = await Promise.all([
     findServer().then(({ path }) => startDevServer({ binary: path, fastTimers: true })),
-    freePort().then(startAzurite),
+    startAzurite(),
     bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
   ]);
   return {

@@ -8,6 +8,7 @@ import { createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
 import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
+import type { RunSettings } from '../../registry/settings.js';
 import {
   type FullRecord,
   type HubOptions,
@@ -23,7 +24,6 @@ import {
   hubQueueIdOf,
   type MigrateInput,
   type RunReport,
-  type RunSettings,
   writerIdOf,
 } from '../../workflows/messages.js';
 import type { Services } from './services.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { defaultSettings, generateFleet } from '../../simulator/index.js';
+import { generateFleet } from '../../simulator/index.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand, until } from '../support/stand.js';
 
 let stand: TestStand;
@@ -8,13 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 beforeEach(() => {
-  for (const name of ['old', 'new']) {
-    const hub = stand.hub(name);
-    hub.set(defaultSettings);
-    hub.clear();
-    hub.clearFaults();
-    hub.resetCounters();
-  }
+  for (const name of ['old', 'new']) stand.hub(name).reset();
   stand.hub('old').load(generateFleet({ devices: 120, seed: 1, plain: true }));
 });
 

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { checkCommand } from './check.js';
+import { downCommand } from './down.js';
+import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
+import { simulatorCommand } from './simulator.js';
+import { snapshotCommand } from './snapshot.js';
+import { listCommand, statusCommand } from './status.js';
+import { upCommand } from './up.js';
+import { workerCommand } from './worker.js';
+
+/** The factories of the verbs, in the order in which help lists them. A command keeps what it parsed: each is made anew. */
+export const VERBS: readonly (() => Command)[] = [
+  migrateCommand,
+  planCommand,
+  verifyCommand,
+  snapshotCommand,
+  checkCommand,
+  statusCommand,
+  listCommand,
+  upCommand,
+  downCommand,
+  workerCommand,
+  simulatorCommand,
+];

@@ -1,0 +1,72 @@
+import type { Rejected } from './refusal.js';
+
+/** Records named in a report for one warning or list; counts are always exact. */
+export const SAMPLES = 5;
+
+/** What a comparison of desired and actual found. `desired = equal + kept + different + missing`. */
+export interface Totals {
+  desired: number;
+  equal: number;
+  missing: number;
+  different: number;
+  /** Differs, and is left as it is by policy. */
+  kept: number;
+  /** Differs, and the policy forbids to go on; counted in `different` too. */
+  conflict: number;
+  /** Changes to send. */
+  create: number;
+  extra: number;
+  refused: number;
+  /** Planned by this run, and not (or not equal) on the target. */
+  plannedOpen: number;
+  /** Of those: rejected by the hub with a reason. */
+  rejected: number;
+  /** Differing fields over all different records, by field name. */
+  fields: Record<string, number>;
+  samples: { different: string[]; missing: string[]; refused: Rejected[]; rejected: Rejected[] };
+}
+
+export function emptyTotals(): Totals {
+  return {
+    desired: 0,
+    equal: 0,
+    missing: 0,
+    different: 0,
+    kept: 0,
+    conflict: 0,
+    create: 0,
+    extra: 0,
+    refused: 0,
+    plannedOpen: 0,
+    rejected: 0,
+    fields: {},
+    samples: { different: [], missing: [], refused: [], rejected: [] },
+  };
+}
+
+/** The totals of two disjoint parts of a registry. */
+export function addTotals(a: Totals, b: Totals): Totals {
+  const fields = { ...a.fields };
+  for (const [field, count] of Object.entries(b.fields)) fields[field] = (fields[field] ?? 0) + count;
+  const some = <T>(x: readonly T[], y: readonly T[]): T[] => [...x, ...y].slice(0, SAMPLES);
+  return {
+    desired: a.desired + b.desired,
+    equal: a.equal + b.equal,
+    missing: a.missing + b.missing,
+    different: a.different + b.different,
+    kept: a.kept + b.kept,
+    conflict: a.conflict + b.conflict,
+    create: a.create + b.create,
+    extra: a.extra + b.extra,
+    refused: a.refused + b.refused,
+    plannedOpen: a.plannedOpen + b.plannedOpen,
+    rejected: a.rejected + b.rejected,
+    fields,
+    samples: {
+      different: some(a.samples.different, b.samples.different),
+      missing: some(a.samples.missing, b.samples.missing),
+      refused: some(a.samples.refused, b.samples.refused),
+      rejected: some(a.samples.rejected, b.samples.rejected),
+    },
+  };
+}

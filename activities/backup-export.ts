@@ -162,7 +162,7 @@ function parsed(container: string, line: Line | LongLine, unterminated: boolean)
   } catch (error) {
     if (!(error instanceof HubferryError)) throw error;
     const cut = unterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';
-    const where = `Snapshot ${container}, line at byte ${line.offset}`;
+    const where = `Snapshot ${container}, at byte ${line.offset}`;
     throw new HubferryError(cut ? 'SNAPSHOT_CUT' : error.code, `${where}: ${error.message}`);
   }
 }

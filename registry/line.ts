@@ -197,7 +197,7 @@ function parseObject(text: string): JsonObject {
     // The parser's own message quotes the text, which holds keys: it must not go on as a cause.
     throw notJson(text);
   }
-  if (!isJsonObject(value)) throw new HubferryError(NOT_JSON, 'A line of the snapshot is not a JSON object.');
+  if (!isJsonObject(value)) throw new HubferryError(NOT_JSON, 'The line is not a JSON object.');
   return value;
 }
 
@@ -209,11 +209,11 @@ function notJson(text: string): HubferryError {
     at >= text.length
       ? `ends too early, after ${text.length} characters`
       : `is not JSON, from character ${at + 1} on`;
-  return new HubferryError(NOT_JSON, `A line of the snapshot ${what}.`);
+  return new HubferryError(NOT_JSON, `The line ${what}.`);
 }
 
 function noId(): HubferryError {
-  return new HubferryError('SNAPSHOT_LINE_NO_ID', 'A line of the snapshot has no device id.');
+  return new HubferryError('SNAPSHOT_LINE_NO_ID', 'The line has no device id.');
 }
 
 type Damaged = (what: string) => HubferryError;

@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { generateFleet } from '../../simulator/index.js';
+import { connectClient } from '../../worker/connection.js';
+import type { RunReport } from '../../workflows/messages.js';
+import { hubQueueIdOf } from '../../workflows/messages.js';
+import { essence, until } from '../support/stand.js';
+import { openScene, type Scene } from './scene.js';
+
+const PATIENCE = 60_000;
+
+let scene: Scene;
+beforeAll(async () => {
+  scene = await openScene({
+    hubs: [{ name: 'old', ownPort: 0 }, { name: 'new', ownPort: 0 }, { name: 'spare' }],
+    // The same two hubs once more, as localhost with a port of their own.
+    configure: (text, { simulator }) => {
+      const byPort = ['old', 'new'].map((name) => {
+        const connection = simulator.hub(name).connectionString('iothubowner', true);
+        return `  ${name}-by-port: { connectionString: ${JSON.stringify(connection)} }\n`;
+      });
+      return text.replace('hubs:\n', `hubs:\n${byPort.join('')}`);
+    },
+  });
+}, 180_000);
+afterAll(() => scene.close());
+beforeEach(() => scene.reset());
+
+const load = (devices: number, seed = 1): void =>
+  void scene.hub('old').load(generateFleet({ devices, seed, edgeShare: 0.05 }));
+
+/** Every record of one hub is on another, and nothing else. */
+const equal = (one: string, other: string): void =>
+  expect(essence(scene.hub(other).dump())).toEqual(essence(scene.hub(one).dump()));
+
+describe('a first migration, as the README tells it', () => {
+  it(
+    'check, plan, migrate, again, verify, list, status',
+    async () => {
+      load(120);
+
+      const check = await scene.hubferry('check', 'old', 'new');
+      expect(check).toMatchObject({ code: 0, stderr: '' });
+      expect(check.stdout).not.toContain('FAILED');
+      for (const said of ['old.localhost', 'new.localhost', 'run jobs', 'write devices'])
+        expect(check.stdout).toContain(said);
+      // Its probes are writes that cannot do anything.
+      for (const name of ['old', 'new']) scene.hub(name).resetCounters();
+
+      const plan = await scene.json('plan', 'old', 'new');
+      expect(plan.code).toBe(0);
+      expect(plan.report).toMatchObject({
+        workflow: 'plan',
+        outcome: 'planned',
+        ledger: { desired: 120, create: 120, applied: 0, unsent: 120 },
+        error: null,
+      });
+      scene.expectUnwritten();
+
+      const migrated = await scene.json('migrate', 'old', 'new');
+      expect(migrated.code).toBe(0);
+      const { report } = migrated;
+      expect(report).toMatchObject({
+        workflow: 'migrate',
+        outcome: 'verified',
+        plan: plan.report.plan,
+        ledger: { create: 120, applied: 120, rejected: 0, uncertain: 0, unsent: 0 },
+        verify: { compared: 120, match: 120, different: 0, missing: 0, extra: 0 },
+      });
+      expect(migrated.stderr).toMatch(/^run \S+\n/);
+      expect(migrated.stderr).toMatch(/^verify {5}done in /m);
+      equal('old', 'new');
+
+      const imports = report.jobs.filter(({ type }) => type === 'import').length;
+      const again = await scene.hubferry('migrate', 'old', 'new');
+      expect(again.code).toBe(0);
+      expect(again.stdout).toContain('verified: every record arrived, compared field by field');
+      expect(again.stdout).toMatch(/planned\s+0 = applied 0/);
+      const created = scene.hub('new').jobs.list();
+      expect(created.filter(({ type }) => type === 'import')).toHaveLength(imports);
+
+      const verified = await scene.json('verify', 'old', 'new');
+      expect(verified).toMatchObject({ code: 0, report: { workflow: 'verify', outcome: 'verified' } });
+
+      const list = await scene.hubferry('list', '--json');
+      const runs = JSON.parse(list.stdout) as RunReport[];
+      expect(runs.map(({ workflow, outcome }) => `${workflow} ${outcome}`)).toEqual([
+        'verify verified',
+        'migrate verified',
+        'migrate verified',
+        'plan planned',
+      ]);
+      const table = await scene.hubferry('list');
+      expect(table.stdout.split('\n')[0]).toMatch(/^RUN +VERB +OUTCOME +TIME/);
+      expect(table.stdout).toContain(report.run);
+
+      const status = await scene.json('status', report.run);
+      expect(status).toMatchObject({ code: 0, report });
+    },
+    PATIENCE * 2,
+  );
+});
+
+describe('migrate', () => {
+  it(
+    'works with HostName=localhost:PORT, whatever the hub calls itself, and a second time writes nothing',
+    async () => {
+      load(40);
+      const { code, report } = await scene.json('migrate', 'old-by-port', 'new-by-port');
+      expect({ code, outcome: report.outcome, error: report.error }).toEqual({
+        code: 0,
+        outcome: 'verified',
+        error: null,
+      });
+      expect(report.target).toMatch(/^localhost:\d+$/);
+      equal('old', 'new');
+      scene.hub('new').resetCounters();
+      const before = scene.hub('new').jobs.list().length;
+      expect((await scene.json('migrate', 'old-by-port', 'new-by-port')).code).toBe(0);
+      const created = scene.hub('new').jobs.list().slice(0, -before);
+      expect(created.map(({ type }) => type)).toEqual(['export']);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'restores a snapshot into another hub',
+    async () => {
+      load(40);
+      const taken = await scene.json('snapshot', 'old');
+      expect(taken).toMatchObject({ code: 0, report: { outcome: 'done', ledger: { desired: 40 } } });
+      const id = taken.report.snapshots.source ?? '';
+      const before = essence(scene.hub('old').dump());
+      scene.hub('old').clear();
+      const { code, report } = await scene.json('migrate', `snapshot:${id}`, 'spare');
+      expect({ code, source: report.source }).toEqual({ code: 0, source: `snapshot:${id}` });
+      expect(essence(scene.hub('spare').dump())).toEqual(before);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'ends with 3 when a record is refused; the others arrive',
+    async () => {
+      load(20);
+      scene.hub('old').load([{ deviceId: 'too-wide', tags: { n: 9_007_199_254_740_993 } }]);
+      const { code, stdout } = await scene.hubferry('migrate', 'old', 'new');
+      expect(code).toBe(3);
+      expect(stdout).toContain('TWIN_NUMBER_OUT_OF_RANGE');
+      expect(stdout).toContain('too-wide');
+      expect(scene.hub('new').record('too-wide')).toBeUndefined();
+      expect(Object.keys(essence(scene.hub('new').dump()))).toHaveLength(20);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'goes on by itself with --detach, and after Ctrl-C; the same command attaches',
+    async () => {
+      load(40);
+      scene.hub('new').set({ startDelay: 2_000 });
+      const detached = await scene.json('migrate', 'old', 'new', '--detach');
+      expect(detached).toMatchObject({ code: 0, report: { outcome: 'running' } });
+      const { run } = detached.report;
+
+      const attached = scene.start('migrate', 'old', 'new', '--json');
+      await until('it attaches', () => attached.stderr().includes(`run ${run} goes on: attached to it`));
+      attached.child.kill('SIGINT');
+      const left = await attached.ended;
+      expect(left.code).toBe(130);
+      expect(left.stderr).toContain(`The run goes on. Come back with: hubferry status ${run}`);
+      expect(JSON.parse(left.stdout)).toMatchObject({ run, outcome: 'running' });
+
+      const other = await scene.json('migrate', 'old', 'new', '--existing', 'skip');
+      expect(other).toMatchObject({ code: 1, report: { error: { code: 'TARGET_BUSY' } } });
+      expect(other.report.error?.message).toContain(run);
+
+      const open = await scene.json('status', run);
+      expect(open).toMatchObject({ code: 0, report: { run, outcome: 'running' } });
+
+      scene.hub('new').set({ startDelay: 0 });
+      const followed = await scene.json('migrate', 'old', 'new');
+      expect(followed).toMatchObject({ code: 0, report: { run, outcome: 'verified' } });
+      equal('old', 'new');
+    },
+    PATIENCE,
+  );
+
+  it(
+    'ends with 4 when its workflow is cancelled, and leaves no container',
+    async () => {
+      load(40);
+      scene.hub('new').set({ startDelay: 60_000 });
+      const started = scene.start('migrate', 'old', 'new', '--json');
+      const { host } = new URL(`https://${scene.hub('new').hostName}`);
+      const { client, connection } = await connectClient({
+        address: scene.stand.temporal.address,
+        namespace: 'default',
+      });
+      try {
+        await until('the job of the target is in its line', async () => {
+          const line = await client.workflow
+            .getHandle(hubQueueIdOf(host))
+            .query<unknown[]>('line')
+            .catch(() => []);
+          return (
+            line.length > 0 &&
+            scene
+              .hub('new')
+              .jobs.list()
+              .some(({ status }) => status === 'enqueued')
+          );
+        });
+        await client.workflow.getHandle(`write/${host}`).cancel();
+      } finally {
+        await connection.close();
+      }
+      const ended = await started.ended;
+      expect(ended.code).toBe(4);
+      const report = JSON.parse(ended.stdout) as RunReport;
+      expect(report.outcome).toBe('cancelled');
+      expect(scene.hub('new').jobs.list()[0]).toMatchObject({ status: 'cancelled' });
+      const containers: string[] = [];
+      for await (const name of scene.storage.listContainers(`hf-${report.run}`)) containers.push(name);
+      expect(containers).toEqual([]);
+    },
+    PATIENCE,
+  );
+});

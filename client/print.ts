@@ -5,7 +5,7 @@ type RunError = NonNullable<RunReport['error']>;
 
 const VERDICTS: Record<Outcome, string> = {
   verified: 'verified: every record arrived, compared field by field',
-  differences: 'finished with differences, refused or rejected records',
+  differences: 'not all is as in the source',
   failed: 'failed',
   cancelled: 'cancelled',
   planned: 'planned: nothing was written',
@@ -22,7 +22,7 @@ export function reportText(report: RunReport, width = 80): string {
     `run ${report.run} · ${report.workflow}`,
     ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
     '',
-    `  ${VERDICTS[report.outcome]}${report.outcome === 'running' ? ` (${report.phase})` : ''}`,
+    ...fold(`  ${verdictOf(report)}`, width),
     '',
   ];
   if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
@@ -59,6 +59,19 @@ export function reportText(report: RunReport, width = 80): string {
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
   if (report.report) lines.push(`  report ${report.report}`);
   return lines.join('\n');
+}
+
+/** The outcome in words, with what is open by its counts. */
+function verdictOf({ outcome, phase, ledger, verify }: RunReport): string {
+  if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
+  if (outcome !== 'differences') return VERDICTS[outcome];
+  const open = Object.entries({
+    different: verify?.different ?? 0,
+    missing: verify?.missing ?? 0,
+    refused: ledger.refused,
+    rejected: ledger.rejected,
+  }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
+  return `${VERDICTS.differences}: ${open.join(', ')}`;
 }
 
 /** Which comparison the counts are from: the one that made the plan, until there is another. */

@@ -55,7 +55,9 @@ export class Progress {
   /** The last line: what of the run was not told yet. */
   end(report?: RunReport): void {
     this.#spinner?.stop();
-    if (report) this.#tellEnded(report);
+    if (!report) return;
+    this.#tellEnded(report);
+    if (this.#spinner) this.#stream.write('\n');
   }
 
   get #width(): number {

@@ -142,7 +142,7 @@ describe('migrate', () => {
     'ends with 3 when a record is refused; the others arrive',
     async () => {
       load(20);
-      scene.hub('old').load([{ deviceId: 'too-wide', tags: { n: 9_007_199_254_740_993 } }]);
+      scene.hub('old').load([{ deviceId: 'too-wide', tags: { n: 2 ** 53 } }]);
       const { code, stdout } = await scene.hubferry('migrate', 'old', 'new');
       expect(code).toBe(3);
       expect(stdout).toContain('TWIN_NUMBER_OUT_OF_RANGE');

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { errorLines, exitCodeOf, failureReport, reportText } from '../../client/print.js';
+import { emptyReport, type Outcome, type RunReport } from '../../workflows/messages.js';
+
+/** A run with something of everything. */
+function fullReport(change: Partial<RunReport> = {}): RunReport {
+  const empty = emptyReport({
+    run: '20260801-120000-ab12cd',
+    workflow: 'migrate',
+    source: 'a-rather-long-name-of-a-hub.azure-devices.net',
+    target: 'another-rather-long-name-of-a-hub.azure-devices.net',
+  });
+  return {
+    ...empty,
+    outcome: 'differences',
+    phase: 'ended',
+    plan: 'ab'.repeat(32),
+    ledger: {
+      ...empty.ledger,
+      source: 1_234_567,
+      system: 30,
+      refused: 2,
+      desired: 1_234_535,
+      unchanged: 1_000_000,
+      kept: 4,
+      create: 234_531,
+      applied: 234_529,
+      rejected: 2,
+    },
+    verify: { compared: 1_234_535, match: 1_234_528, kept: 4, different: 1, missing: 2, extra: 9 },
+    fields: { status: 1, 'authentication.primaryKey': 1, tags: 1, desired: 1, parent: 1, iotEdge: 1 },
+    rejected: [{ record: 'pump\u001b[31m-1', code: 'KEYS_INVALID', reason: 'keys must be two, '.repeat(9) }],
+    warnings: [{ code: 'STALE_PARENT', count: 4, samples: ['a', 'b\r\nc', 'd'] }],
+    jobs: [{ hub: 'x', type: 'import', status: 'completed', seconds: 2, lines: 5 }],
+    hubCalls: { 'a-rather-long-name-of-a-hub.azure-devices.net': { jobs: 4, polls: 12, other: 3 } },
+    seconds: { total: 125, inJobs: 100, phases: { verify: 3 } },
+    snapshots: { source: 'hf-20260801-120000-ab12cd-0001-1', target: 'hf-20260801-120000-ab12cd-0002-1' },
+    report: 'hubferry/runs/20260801-120000-ab12cd.json',
+    ...change,
+  };
+}
+
+describe('the report as text', () => {
+  const text = reportText(fullReport());
+
+  it('says the verdict first, with what is open', () => {
+    expect(text.split('\n').slice(0, 6).join('\n')).toContain(
+      'not all is as in the source: 1 different, 2 missing, 2 refused, 2 rejected',
+    );
+  });
+
+  it('writes the ledger as equations', () => {
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      'desired 1,234,535 = unchanged 1,000,000 + kept 4 + create 234,531 + update 0',
+    );
+  });
+
+  it('keeps within 80 columns', () => {
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it('lets no name from a registry steer the terminal', () => {
+    // oxlint-disable-next-line no-control-regex -- they are what is looked for
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect(text).toContain('pump\\x1b[31m-1');
+  });
+
+  it('of a run that failed before anything was counted has no ledger', () => {
+    const error = { code: 'HUB_UNREACHABLE' as const, message: 'x does not answer.', hint: 'Look.' };
+    const failed = reportText({
+      ...emptyReport({ run: 'r', workflow: 'plan', source: 'a', target: 'b' }),
+      outcome: 'failed',
+      error,
+    });
+    expect(failed).not.toContain('ledger');
+    expect(failed).toContain('HUB_UNREACHABLE: x does not answer.');
+  });
+});
+
+it('an error is code, words and hint, line by line', () => {
+  const error = { code: 'CONFIG_INVALID' as const, message: 'two faults:\nline 1\nline 2', hint: 'Mend.' };
+  expect(errorLines(error, 40)).toEqual(['CONFIG_INVALID: two faults:', '  line 1', '  line 2', '  Mend.']);
+});
+
+it('a failure before there is a run has the members of a report', () => {
+  const error = { code: 'USAGE' as const, message: 'm', hint: 'h' };
+  const report = emptyReport({ run: '', workflow: 'migrate', source: '', target: null });
+  expect(Object.keys(failureReport('migrate', error))).toEqual(Object.keys(report));
+  expect(failureReport('down', error)).toEqual({ outcome: 'failed', error });
+});
+
+it.each<[Outcome, number]>([
+  ['verified', 0],
+  ['planned', 0],
+  ['done', 0],
+  ['running', 0],
+  ['failed', 1],
+  ['differences', 3],
+  ['parked', 3],
+  ['cancelled', 4],
+])('%s exits with %i', (outcome, code) => expect(exitCodeOf({ outcome })).toBe(code));

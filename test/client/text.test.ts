@@ -1,0 +1,75 @@
+import { array, assert, integer, property, string } from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { duration, estimate, fold, plain, table, widthOf } from '../../client/text.js';
+
+describe('times', () => {
+  it.each([
+    [0, '0 ms'],
+    [999, '999 ms'],
+    [999.6, '1.0 s'],
+    [59_940, '59.9 s'],
+    [59_960, '1 min 0 s'],
+    [3_599_400, '59 min 59 s'],
+    [3_599_600, '1 h 0 min'],
+    [12 * 3_600_000 + 90_000, '12 h 2 min'],
+  ])('%i ms is %s', (ms, said) => expect(duration(ms)).toBe(said));
+
+  it.each([
+    [1, '1 s'],
+    [41_600, '42 s'],
+    [245_000, '4 min 5 s'],
+  ])('an estimate of %i ms is %s', (ms, said) => expect(estimate(ms)).toBe(said));
+});
+
+describe('fold', () => {
+  it('breaks at spaces and indents what follows', () => {
+    expect(fold('  one two three four', 12)).toEqual(['  one two', '    three', '    four']);
+  });
+
+  it('leaves a word that is wider than the screen whole', () => {
+    expect(fold('see aaaaaaaaaaaaaaaaaaaa now', 10)).toEqual(['see', '  aaaaaaaaaaaaaaaaaaaa', '  now']);
+  });
+
+  it('loses no word, and keeps within the width wherever words allow it', () => {
+    const word = string({ minLength: 1, maxLength: 9 }).map((text) => text.replaceAll(/\s/g, 'x'));
+    assert(
+      property(
+        array(word, { minLength: 1, maxLength: 40 }),
+        integer({ min: 14, max: 80 }),
+        (words, width) => {
+          const lines = fold(words.join(' '), width);
+          expect(lines.flatMap((line) => line.trim().split(' '))).toEqual(words);
+          expect(lines.filter((line) => line.length > width)).toEqual([]);
+        },
+      ),
+    );
+  });
+});
+
+describe('plain', () => {
+  it('shows control characters instead of obeying them, and leaves other scripts alone', () => {
+    expect(plain('a\u001b[2Jb\u0007\r\n\u009bé東')).toBe('a\\x1b[2Jb\\x07\\x0d\\x0a\\x9bé東');
+  });
+});
+
+describe('table', () => {
+  it('pads columns, and aligns those named to the right', () => {
+    expect(
+      table(
+        [
+          ['a', 'count'],
+          ['long name', '7'],
+        ],
+        [1],
+      ),
+    ).toEqual(['a          count', 'long name      7']);
+  });
+});
+
+describe('widthOf', () => {
+  it('is a terminal’s, and endless elsewhere', () => {
+    expect(widthOf({ isTTY: true, columns: 40 })).toBe(40);
+    expect(widthOf({ isTTY: true })).toBe(80);
+    expect(widthOf({})).toBe(Number.POSITIVE_INFINITY);
+  });
+});

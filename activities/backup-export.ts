@@ -3,8 +3,10 @@ import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
 import { parseLine } from '../registry/line.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
-import { edgeRow } from '../registry/scopes.js';
+import { type EdgeRow, edgeRow } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
+import { withParents } from './edge-scopes.js';
+import type { Counted } from './hub-job.js';
 import { type Line, type LongLine, lineBatches } from './lines.js';
 import { DEVICES_BLOB, EDGES_BLOB, MANIFEST_BLOB } from './work.js';
 
@@ -42,15 +44,15 @@ export function backupExportActivities({ connections }: Deps) {
     },
 
     /**
-     * Reads an export once from end to end: counts, checks and hashes it, writes the side table of edge devices and the
-     * manifest that makes it a snapshot.
+     * Reads an export once from end to end: counts, checks and hashes it, writes the side table of edge devices (with the
+     * hub's help where the export does not tell their parents) and the manifest that makes it a snapshot.
      *
      * @throws HubferryError SNAPSHOT_… for a damaged export.
      */
-    async sealSnapshot(input: SealInput): Promise<SnapshotInfo> {
+    async sealSnapshot(input: SealInput): Promise<Counted<SnapshotInfo>> {
       const storage = connections.storage(input.account);
       const hash = createHash('sha256');
-      const edges = storage.writer(input.container, EDGES_BLOB);
+      const edges: EdgeRow[] = [];
       const count = { records: 0, devices: 0, modules: 0, systemModules: 0, edges: 0, longLines: 0 };
       let bytes = 0;
       for await (const line of snapshotLines(storage, input.container, input.maxLineBytes, (part) => {
@@ -68,10 +70,13 @@ export function backupExportActivities({ connections }: Deps) {
         if (isSystemModule(record)) count.systemModules += 1;
         if (record.moduleId === null && record.iotEdge) {
           count.edges += 1;
-          await edges.write(`${JSON.stringify(edgeRow(record))}\n`);
+          edges.push(edgeRow(record));
         }
       }
-      await edges.close();
+      const hub = connections.hub(input.host);
+      const table = storage.writer(input.container, EDGES_BLOB);
+      for (const row of await withParents(hub, edges)) await table.write(`${JSON.stringify(row)}\n`);
+      await table.close();
       const info: SnapshotInfo = {
         id: input.container,
         host: input.host,
@@ -82,7 +87,7 @@ export function backupExportActivities({ connections }: Deps) {
         ...count,
       };
       await storage.writeText(input.container, MANIFEST_BLOB, JSON.stringify(info));
-      return info;
+      return { value: info, calls: hub.takeCalls() };
     },
 
     /** @throws HubferryError SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED */
@@ -147,11 +152,17 @@ export async function* snapshotLines(
   let pending: Line | LongLine | null = null; // held back by one, so that a bad last line can be told from a bad line
   for await (const batch of batches) {
     for (const line of batch) {
+      if (isBlank(line)) continue;
       if (pending) yield parsed(container, pending, false);
       pending = line;
     }
   }
   if (pending) yield parsed(container, pending, lastByte !== 0x0a);
+}
+
+/** Nothing but spaces, or the byte order mark of an export of an empty hub. */
+function isBlank({ text }: Line | LongLine): boolean {
+  return text !== null && text.trim() === ''; // trim() takes U+FEFF for a space
 }
 
 function parsed(container: string, line: Line | LongLine, unterminated: boolean): SnapshotLine {

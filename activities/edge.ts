@@ -1,14 +1,14 @@
-import type { DeviceIdentity, Hub } from '../azure/hub.js';
+import type { Hub } from '../azure/hub.js';
 import type { Storage } from '../azure/storage.js';
+import { mayBeThere } from '../registry/error-log.js';
 import { HubferryError } from '../registry/errors.js';
 import { parseDesiredLine } from '../registry/line.js';
+import type { Rejected } from '../registry/refusal.js';
 import type { EdgeRow } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
+import { edgeById, patiently, queriedEdges } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { allOwnLines, EDGES_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
-
-/** The documented way to list edge devices; the answer is a twin, which shows the device's scopes (facts §1.3). */
-const EDGE_QUERY = 'SELECT * FROM devices WHERE capabilities.iotEdge = true';
 
 export interface EdgeInput {
   readonly account: string;
@@ -29,6 +29,8 @@ export interface ReadScopesInput extends EdgeInput {
 interface Wanted {
   readonly id: string;
   readonly parent: string | null;
+  /** The hub rejected its line, for a reason that does not say that it is not there. */
+  readonly doubtful: boolean;
 }
 
 export function edgeActivities({ connections }: Deps) {
@@ -41,7 +43,8 @@ export function edgeActivities({ connections }: Deps) {
       const hub = connections.hub(input.host);
       const storage = connections.storage(input.account);
       const writer = storage.writer(input.work, workBlob.edgesListed(input.pass, input.wave));
-      for (const { id } of (await queriedEdges(hub)) ?? []) await writer.write(`${JSON.stringify(id)}\n`);
+      for (const { id } of (await patiently(() => queriedEdges(hub))) ?? [])
+        await writer.write(`${JSON.stringify(id)}\n`);
       await writer.close();
       return { value: null, calls: hub.takeCalls() };
     },
@@ -58,90 +61,75 @@ export function edgeActivities({ connections }: Deps) {
       const wanted = await wantedEdges(storage, input);
       if (wanted.size === 0) return { value: { unseen: 0 }, calls: hub.takeCalls() };
 
-      const ghosts = new Set(
-        (await allOwnLines(storage, input.work, workBlob.edgesListed(input.pass, input.wave))).map(
-          (line) => JSON.parse(line) as string,
-        ),
-      );
-      const seen = new Map<string, EdgeRow>();
-      const queried = await queriedEdges(hub);
-      for (const row of queried ?? []) if (wanted.has(row.id) && !ghosts.has(row.id)) seen.set(row.id, row);
-      for (const id of wanted.keys()) {
-        if (seen.has(id) || !(ghosts.has(id) || input.final || queried === null)) continue;
-        const device = await hub.getDevice(id);
-        if (device) seen.set(id, rowOf(device));
+      const created = workBlob.edgesCreated(input.pass, input.wave);
+      // What an earlier attempt or look has read is not asked for again.
+      const before = await edgeRowsOf(storage, input.work, created);
+      const seen = new Map(before.map((row) => [row.id, row]));
+      try {
+        await see(hub, wanted, seen, await ghostsOf(storage, input), input.final);
+        const scopes = await parentScopes(storage, input);
+        for (const row of seen.values()) {
+          const parent = wanted.get(row.id)?.parent;
+          const scope = parent ? scopes.get(parent) : undefined;
+          if (!scope || row.parentScope === scope) continue;
+          await attach(hub, row.id, scope);
+          seen.set(row.id, { ...row, parentScope: scope });
+        }
+      } finally {
+        const writer = storage.writer(input.work, created);
+        for (const row of seen.values()) await writer.write(`${JSON.stringify(row)}\n`);
+        await writer.close();
       }
-      const scopes = await parentScopes(storage, input);
-      for (const row of seen.values()) {
-        const parent = wanted.get(row.id)?.parent;
-        const scope = parent ? scopes.get(parent) : undefined;
-        if (scope && row.parentScope !== scope) await attach(hub, row.id, scope);
-      }
-      const writer = storage.writer(input.work, workBlob.edgesCreated(input.pass, input.wave));
-      for (const row of seen.values()) await writer.write(`${JSON.stringify(row)}\n`);
-      await writer.close();
       return { value: { unseen: wanted.size - seen.size }, calls: hub.takeCalls() };
     },
   };
 }
 
-/** The edge devices that a query lists, or null where the hub does not take the query. */
-async function queriedEdges(hub: Hub): Promise<EdgeRow[] | null> {
-  try {
-    const rows: EdgeRow[] = [];
-    for await (const page of edgePages(hub)) rows.push(...page);
-    return rows;
-  } catch (error) {
-    if (error instanceof HubferryError && error.code === 'HUB_REFUSED') return null;
-    throw error;
+/** Adds what the hub shows of the wanted edge devices: by query, and by id where a query cannot tell. */
+async function see(
+  hub: Hub,
+  wanted: ReadonlyMap<string, Wanted>,
+  seen: Map<string, EdgeRow>,
+  ghosts: ReadonlySet<string>,
+  final: boolean,
+): Promise<void> {
+  const queried = wanted.size === seen.size ? [] : await patiently(() => queriedEdges(hub));
+  for (const row of queried ?? []) if (wanted.has(row.id) && !ghosts.has(row.id)) seen.set(row.id, row);
+  for (const { id, doubtful } of wanted.values()) {
+    if (seen.has(id) || !(ghosts.has(id) || doubtful || final || queried === null)) continue;
+    const row = await edgeById(hub, id);
+    if (row) seen.set(id, row);
   }
 }
 
-async function* edgePages(hub: Hub): AsyncGenerator<EdgeRow[]> {
-  for await (const page of hub.query(EDGE_QUERY)) {
-    yield page.flatMap((twin) => {
-      const { deviceId, deviceScope, parentScopes: parents } = twin;
-      if (typeof deviceId !== 'string') return [];
-      const parent = Array.isArray(parents) ? (parents[0] as unknown) : undefined;
-      return [
-        {
-          id: deviceId,
-          scope: typeof deviceScope === 'string' && deviceScope !== '' ? deviceScope : null,
-          parentScope: typeof parent === 'string' ? parent : null,
-          refused: null,
-        },
-      ];
-    });
-  }
+/** Ids that a query listed before the level was sent. */
+async function ghostsOf(storage: Storage, input: EdgeInput): Promise<Set<string>> {
+  const lines = await allOwnLines(storage, input.work, workBlob.edgesListed(input.pass, input.wave));
+  return new Set(lines.map((line) => JSON.parse(line) as string));
 }
 
-function rowOf(device: DeviceIdentity): EdgeRow {
-  return {
-    id: device.deviceId,
-    scope: device.deviceScope,
-    parentScope: device.parentScopes[0] ?? null,
-    refused: null,
-  };
-}
-
-/** The level's planned edge devices, without those that the hub rejected. */
+/**
+ * The level's planned edge devices, without those that the hub will not take. One that was rejected because it exists,
+ * or is not visible yet, may be there all the same: its children must not be lost for that.
+ */
 async function wantedEdges(storage: Storage, input: EdgeInput): Promise<Map<string, Wanted>> {
   const wanted = new Map<string, Wanted>();
   for (let partition = 0; partition < input.partitions; partition++) {
-    for await (const batch of ownLines(
-      storage,
-      input.work,
-      workBlob.changes(input.pass, partition, input.wave),
-    )) {
+    const changes = workBlob.changes(input.pass, partition, input.wave);
+    for await (const batch of ownLines(storage, input.work, changes)) {
       for (const text of batch) {
         const line = parseDesiredLine(text);
-        if (line.kind === 'record')
-          wanted.set(line.record.deviceId, { id: line.record.deviceId, parent: line.parent });
+        if (line.kind !== 'record') continue;
+        const { deviceId: id } = line.record;
+        wanted.set(id, { id, parent: line.parent, doubtful: false });
       }
     }
-    for await (const { name } of storage.list(input.work, workBlob.rejected(partition))) {
+    for await (const { name } of storage.list(input.work, workBlob.rejected(input.pass, partition))) {
       for (const text of await allOwnLines(storage, input.work, name)) {
-        wanted.delete((JSON.parse(text) as { record: string }).record);
+        const { record, code } = JSON.parse(text) as Rejected;
+        const edge = wanted.get(record);
+        if (edge && mayBeThere(code)) wanted.set(record, { ...edge, doubtful: true });
+        else wanted.delete(record);
       }
     }
   }
@@ -159,9 +147,10 @@ async function parentScopes(storage: Storage, input: ReadScopesInput): Promise<M
 
 /** Gives an edge device its parent. The update restates the whole identity, its own scope included (facts §6). */
 async function attach(hub: Hub, id: string, scope: string): Promise<void> {
-  const device = await hub.getDevice(id);
+  const device = await patiently(() => hub.getDevice(id));
   if (device === null || device.parentScopes[0] === scope) return;
   if (device.etag === null)
     throw new HubferryError('HUB_REFUSED', `${hub.host} gave no ETag for device ${id}.`);
-  await hub.putDevice({ ...device, parentScopes: [scope] }, device.etag);
+  const { etag } = device;
+  await patiently(() => hub.putDevice({ ...device, parentScopes: [scope] }, etag));
 }

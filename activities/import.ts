@@ -2,15 +2,23 @@ import type { Storage } from '../azure/storage.js';
 import { parseErrorLine } from '../registry/error-log.js';
 import { parseDesiredLine, printImportLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
-import { recordKey } from '../registry/record.js';
+import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable } from '../registry/scopes.js';
 import { SAMPLES } from '../registry/totals.js';
 import type { Chunk } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
-import { LINES_PER_MARK } from './reconcile.js';
-import { DEVICES_BLOB, EDGES_BLOB, ERROR_LOG_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
+import {
+  DEVICES_BLOB,
+  EDGES_BLOB,
+  ERROR_LOG_BLOB,
+  edgeRowsOf,
+  LINES_PER_MARK,
+  ownLines,
+  PARENT_MISSING,
+  workBlob,
+} from './work.js';
 
 export interface ChunkInput {
   readonly account: string;
@@ -53,7 +61,7 @@ export function importActivities({ connections }: Deps) {
           lines += 1;
           await writer.write(`${text}\n`);
         } else {
-          await withheld.add(line, 'PARENT_MISSING', `its parent ${String(missing)} is not on the target`);
+          withheld.add(line, PARENT_MISSING, `its parent ${String(missing)} is not on the target`);
         }
       }
       await writer.close();
@@ -75,11 +83,20 @@ export function importActivities({ connections }: Deps) {
       }
       const rejections = new Rejections(storage, input, 'log');
       const stream = await storage.read(input.container, ERROR_LOG_BLOB);
+      let modules: Map<string, RecordKey[]> | undefined;
       for await (const batch of lineBatches(stream, { maxLineBytes: ERROR_LINE_LIMIT })) {
         for (const { text } of batch) {
           const error = text === null ? null : parseErrorLine(text);
-          if (error?.key) await rejections.book(error.key, String(error.code), error.reason);
-          else rejections.nameless();
+          if (text !== null && error === null) continue; // blank
+          if (!error?.key) {
+            rejections.nameless();
+            continue;
+          }
+          // Whether an entry about a module names it is not known (facts §3.1). One that does not stands for all
+          // modules of its device in this chunk: those that arrived all the same are not counted as rejected.
+          if (input.chunk.wave === 'modules') modules ??= await modulesOf(storage, input);
+          const keys = modules?.get(error.key) ?? [error.key];
+          for (const key of keys) rejections.book(key, String(error.code), error.reason);
         }
       }
       const { withheld: rejected, samples } = await rejections.close();
@@ -108,6 +125,18 @@ async function* chunkLines(storage: Storage, { work, pass, chunk }: ChunkInput):
   }
 }
 
+/** The modules of a chunk, by the device they are of. */
+async function modulesOf(storage: Storage, input: ChunkInput): Promise<Map<string, RecordKey[]>> {
+  const modules = new Map<string, RecordKey[]>();
+  for await (const text of chunkLines(storage, input)) {
+    const line = parseDesiredLine(text);
+    if (line.kind !== 'record') continue;
+    const { deviceId, moduleId } = line.record;
+    modules.set(deviceId, [...(modules.get(deviceId) ?? []), recordKey(deviceId, moduleId)]);
+  }
+  return modules;
+}
+
 /** Scopes of the target's edge devices: those it had, and those this pass created. */
 async function targetScopes(
   storage: Storage,
@@ -134,14 +163,14 @@ class Rejections {
     this.#kind = kind;
   }
 
-  async add(desiredLine: string, code: string, reason: string): Promise<void> {
+  add(desiredLine: string, code: string, reason: string): void {
     const line = parseDesiredLine(desiredLine);
     if (line.kind === 'record')
-      await this.book(recordKey(line.record.deviceId, line.record.moduleId), code, reason);
+      this.book(recordKey(line.record.deviceId, line.record.moduleId), code, reason);
   }
 
   /** The same record may be named many times in one log (service facts §3.1). */
-  async book(record: string, code: string, reason: string): Promise<void> {
+  book(record: string, code: string, reason: string): void {
     const partition = partitionOf(record.split('/', 1)[0] ?? record, this.#input.partitions);
     const list = this.#byPartition.get(partition) ?? new Map<string, Rejected>();
     list.set(record, { record, code, reason });
@@ -157,7 +186,7 @@ class Rejections {
     const samples: Rejected[] = [];
     let count = 0;
     for (const [partition, list] of this.#byPartition) {
-      const name = workBlob.rejected(partition, `${this.#kind}-${pass}-${chunk.wave}-${chunk.number}`);
+      const name = workBlob.rejected(pass, partition, `${this.#kind}-${chunk.wave}-${chunk.number}`);
       const writer = this.#storage.writer(work, name);
       for (const rejection of list.values()) {
         count += 1;

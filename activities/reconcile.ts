@@ -1,5 +1,6 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
 import { changeDigest } from '../registry/digest.js';
+import { mayBeThere, mayPass } from '../registry/error-log.js';
 import { parseDesiredLine } from '../registry/line.js';
 import { comparePartition, decide, type Policy } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
@@ -7,13 +8,15 @@ import type { Rejected } from '../registry/refusal.js';
 import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { waveOf } from '../registry/waves.js';
 import type { Deps } from './deps.js';
-import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
+import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, workBlob } from './work.js';
 
-/** One byte offset is kept per this many lines, so that a chunk can start in the middle of a partition. */
-export const LINES_PER_MARK = 1000;
-
-/** `importErrors.log` codes that may have passed by the next try: the device was not visible yet (facts §3.1). */
-const PASSING_CODES = new Set(['404001', 'DeviceNotFound']);
+/** What a run has sent so far: only its records may be sent again (design §5). */
+export interface OwnPlan {
+  /** The passes whose changes were sent: the plan's first, then those of repair rounds. */
+  readonly passes: readonly number[];
+  /** Whether records that the hub rejected for a reason that may have passed are sent once more. */
+  readonly forgiving: boolean;
+}
 
 export interface ReconcileInput {
   readonly account: string;
@@ -23,8 +26,8 @@ export interface ReconcileInput {
   readonly sourceEdges: string;
   readonly targetSnapshot: string;
   readonly policy: Policy;
-  /** After an import: the pass whose planned records are this run's own. */
-  readonly own: { readonly pass: number; readonly forgiving: boolean } | null;
+  /** After an import: what this run sent. */
+  readonly own: OwnPlan | null;
 }
 
 /** What one partition holds. */
@@ -48,7 +51,7 @@ export function reconcileActivities({ connections }: Deps) {
       ]);
       const desired = await allOwnLines(storage, work, workBlob.desired(partition));
       const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
-      const own = input.own && (await ownRecords(storage, input, input.own.pass));
+      const own = input.own && (await ownRecords(storage, input, input.own.passes));
       const out = new Changes(storage, input);
       const sum = emptyTotals();
       const { fields, samples } = sum;
@@ -75,7 +78,8 @@ export function reconcileActivities({ connections }: Deps) {
         }
         const ours = own === null || own.planned.has(found.key);
         const rejection = own?.rejected.get(found.key);
-        if (own && ours) {
+        // One that arrived, but not as it should be, is no open one, unless it was there before and its line rejected.
+        if (own && ours && (found.kind === 'missing' || rejection)) {
           sum.plannedOpen += 1;
           if (rejection) {
             sum.rejected += 1;
@@ -94,8 +98,9 @@ export function reconcileActivities({ connections }: Deps) {
         }
         sum.missing += 1;
         some(samples.missing, found.key);
-        const again =
-          rejection === undefined || (input.own?.forgiving === true && PASSING_CODES.has(rejection.code));
+        const parentIsThere = found.parent === null || actualEdges.scopeOf(found.parent) !== null;
+        if (rejection && isExplained(rejection, parentIsThere)) sum.explained += 1;
+        const again = rejection === undefined || isWorthATry(rejection, parentIsThere, input.own);
         if (verdict === 'create' && ours && again) {
           sum.create += 1;
           await out.add(waveOf(found.record, sourceEdges.levelOf(found.record.deviceId)), found);
@@ -106,29 +111,47 @@ export function reconcileActivities({ connections }: Deps) {
   };
 }
 
-/** The records that this run planned in this partition, and those of them that the hub rejected. */
+/** Whether it is no wonder that a rejected record is missing: then nobody needs to look twice. */
+function isExplained({ code }: Rejected, parentIsThere: boolean): boolean {
+  return code === PARENT_MISSING ? !parentIsThere : !mayBeThere(code);
+}
+
+/** Whether a rejected record is sent again. */
+function isWorthATry({ code }: Rejected, parentIsThere: boolean, own: OwnPlan | null): boolean {
+  return code === PARENT_MISSING ? parentIsThere : own?.forgiving === true && mayPass(code);
+}
+
+/**
+ * The records that this run planned in this partition, and those whose line was rejected when it was last sent: a line
+ * that was sent again later, and not rejected then, says nothing of its record any more.
+ */
 async function ownRecords(
   storage: Storage,
   { work, partition }: ReconcileInput,
-  pass: number,
+  passes: readonly number[],
 ): Promise<{ planned: Set<RecordKey>; rejected: Map<RecordKey, Rejected> }> {
-  const planned = new Set<RecordKey>();
-  for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
-    for await (const batch of ownLines(storage, work, name)) {
-      for (const text of batch) {
-        const line = parseDesiredLine(text);
-        if (line.kind === 'record') planned.add(recordKey(line.record.deviceId, line.record.moduleId));
+  const rejected = new Map<RecordKey, Rejected>();
+  let planned: Set<RecordKey> | undefined;
+  for (const pass of passes) {
+    const sent = new Set<RecordKey>();
+    for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
+      for await (const batch of ownLines(storage, work, name)) {
+        for (const text of batch) {
+          const line = parseDesiredLine(text);
+          if (line.kind === 'record') sent.add(recordKey(line.record.deviceId, line.record.moduleId));
+        }
+      }
+    }
+    planned ??= sent;
+    for (const key of sent) rejected.delete(key);
+    for await (const { name } of storage.list(work, workBlob.rejected(pass, partition))) {
+      for (const text of await allOwnLines(storage, work, name)) {
+        const rejection = JSON.parse(text) as Rejected;
+        rejected.set(rejection.record as RecordKey, rejection);
       }
     }
   }
-  const rejected = new Map<RecordKey, Rejected>();
-  for await (const { name } of storage.list(work, workBlob.rejected(partition))) {
-    for (const text of await allOwnLines(storage, work, name)) {
-      const rejection = JSON.parse(text) as Rejected;
-      rejected.set(rejection.record as RecordKey, rejection);
-    }
-  }
-  return { planned, rejected };
+  return { planned: planned ?? new Set(), rejected };
 }
 
 /** The changes of one partition: a stream per wave with a mark every thousand lines, and the digests for the hash. */

@@ -11,6 +11,12 @@ export const ERROR_LOG_BLOB = 'importErrors.log';
 export const MANIFEST_BLOB = 'manifest.json';
 export const EDGES_BLOB = 'edges.ndjson';
 
+/** One byte offset is kept per this many lines of changes, so that a chunk can start in the middle of a partition. */
+export const LINES_PER_MARK = 1000;
+
+/** Why we ourselves withhold a line: its parent is not on the target. Stands where codes of the hub stand. */
+export const PARENT_MISSING = 'PARENT_MISSING';
+
 /** Names inside a run's private work container. Partitions of one device id hold its modules too. */
 export const workBlob = {
   desired: (partition: number) => `desired/${pad(partition)}`,
@@ -20,7 +26,8 @@ export const workBlob = {
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,
   edgesListed: (pass: number, wave: string) => `pass-${pass}/edges-listed/${wave}`,
   edgesCreated: (pass: number, wave = '') => `pass-${pass}/edges-created/${wave}`,
-  rejected: (partition: number, chunk = '') => `rejected/${pad(partition)}/${chunk}`,
+  rejected: (pass: number, partition: number, chunk = '') =>
+    `pass-${pass}/rejected/${pad(partition)}/${chunk}`,
 };
 
 const pad = (number: number): string => String(number).padStart(4, '0');

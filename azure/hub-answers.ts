@@ -22,7 +22,7 @@ export function readJob(value: unknown): HubJob | null {
   if (typeof jobId !== 'string' || jobId === '') return null;
   return {
     jobId,
-    type: textOrNull(type) ?? 'unknown',
+    type: textOrNull(type)?.toLowerCase() ?? 'unknown',
     status: STATUS[String(status).toLowerCase()] ?? 'unknown',
     progress: typeof progress === 'number' ? progress : null,
     failureReason: typeof failureReason === 'string' && failureReason !== '' ? scrub(failureReason) : null,
@@ -37,11 +37,9 @@ export function readJobs(value: unknown): HubJob[] | null {
 }
 
 /** Reads the answer of `GET /statistics/devices`. */
-export function readStatistics(value: unknown): { total: number; enabled: number; disabled: number } | null {
-  if (!isJsonObject(value)) return null;
-  const { totalDeviceCount: total, enabledDeviceCount: enabled, disabledDeviceCount: disabled } = value;
-  if (typeof total !== 'number' || typeof enabled !== 'number' || typeof disabled !== 'number') return null;
-  return { total, enabled, disabled };
+export function readStatistics(value: unknown): { total: number } | null {
+  const total = isJsonObject(value) ? value['totalDeviceCount'] : null;
+  return typeof total === 'number' ? { total } : null;
 }
 
 export function readDevice(value: unknown): DeviceIdentity | null {

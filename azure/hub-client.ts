@@ -97,7 +97,7 @@ export class HubClient implements Hub {
     return calls;
   }
 
-  async statistics(): Promise<{ total: number; enabled: number; disabled: number }> {
+  async statistics(): Promise<{ total: number }> {
     const call = this.#call('count its devices');
     this.#count('other');
     const answer = await callRegistry(call, () => this.#connection.registry.getRegistryStatistics());
@@ -249,8 +249,12 @@ export class HubClient implements Hub {
         return;
       throw error;
     }
-    // A hub that looks at the container later: the job is ours, and of no use.
-    await this.cancelJob(job.jobId);
+    // A hub that looks at the container later: the job is ours, and of no use. It may have ended by itself meanwhile,
+    // and a cancel is then answered by an error (facts §4).
+    await this.cancelJob(job.jobId).catch(async (error: unknown) => {
+      const now = await this.getJob(job.jobId);
+      if (now !== null && ['enqueued', 'running', 'unknown'].includes(now.status)) throw error;
+    });
   }
 
   #count(kind: keyof HubCalls): void {

@@ -63,7 +63,7 @@ const BY_NAME: Readonly<Record<string, ErrorCode>> = {
 export function hubAnswerError(call: HubCall, refusal: HubRefusal): HubAnswerError {
   const { status } = refusal;
   const { name, words } = readRefusal(refusal);
-  const code = (name === null ? undefined : BY_NAME[name]) ?? codeOfStatus(status);
+  const code = (name === null ? undefined : BY_NAME[name]) ?? codeOfStatus(refusal);
   const labels = [name, `HTTP ${status}`].filter((label) => label !== null).join(', ');
   const policy = code === 'HUB_UNAUTHORIZED' && call.policy !== null ? ` with policy "${call.policy}"` : '';
   const said = words === '' ? '' : `: ${words}`;
@@ -75,9 +75,11 @@ export function hubAnswerError(call: HubCall, refusal: HubRefusal): HubAnswerErr
   );
 }
 
-function codeOfStatus(status: number): ErrorCode {
+function codeOfStatus({ status, headers }: HubRefusal): ErrorCode {
   if (status === 401) return 'HUB_UNAUTHORIZED';
   if (status === 429) return 'HUB_THROTTLED';
+  // A page is the word of a proxy on the way, not the hub's.
+  if (/\bhtml\b/.test(headers['content-type'] ?? '')) return 'HUB_UNAVAILABLE';
   return status === 408 || status >= 500 ? 'HUB_UNAVAILABLE' : 'HUB_REFUSED';
 }
 
@@ -118,15 +120,25 @@ export function unreadableAnswer(call: HubCall): HubferryError {
 
 /** OpenSSL's and Node's codes for a certificate that is not trusted here. */
 const UNTRUSTED = new Set([
+  'CERT_CHAIN_TOO_LONG',
   'CERT_HAS_EXPIRED',
   'CERT_NOT_YET_VALID',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'ERR_TLS_CERT_ALTNAME_INVALID',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
+
+/** OpenSSL's codes for an answer that is no TLS at all, such as plain HTTP. */
+const NO_TLS = new Set(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
 
 /** No answer came: name resolution, TCP, TLS, or a connection cut in the middle. */
 export function hubSilentError(call: HubCall, error: unknown): HubferryError {
@@ -136,6 +148,9 @@ export function hubSilentError(call: HubCall, error: unknown): HubferryError {
       'HUB_UNTRUSTED',
       `${call.host} shows a certificate that is not trusted here (${code})`,
     );
+  }
+  if (code !== null && NO_TLS.has(code)) {
+    return new HubferryError('HUB_UNREACHABLE', `${call.host} does not speak TLS on this port (${code})`);
   }
   const words = scrub(error instanceof Error ? error.message : String(error));
   const reason = [code, words].filter((part) => part !== null && part !== '').join(': ');

@@ -54,8 +54,8 @@ export interface Hub {
   /** The calls sent since the last take; the count starts again at zero. */
   takeCalls(): HubCalls;
 
-  /** The service's own counts of devices; they lag behind. */
-  statistics(): Promise<{ total: number; enabled: number; disabled: number }>;
+  /** The service's own count of devices; it lags behind. */
+  statistics(): Promise<{ total: number }>;
 
   /** Import and export jobs that the hub remembers. */
   listJobs(): Promise<HubJob[]>;

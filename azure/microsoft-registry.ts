@@ -45,6 +45,9 @@ function refusalOf(error: unknown): HubRefusal | null {
   const { statusCode, headers } = error['response'];
   if (typeof statusCode !== 'number' || !isJsonObject(headers)) return null;
   const text = typeof error['responseBody'] === 'string' ? error['responseBody'] : '';
-  const name = headers['iothub-errorcode'];
-  return { status: statusCode, headers: typeof name === 'string' ? { 'iothub-errorcode': name } : {}, text };
+  const told = ['iothub-errorcode', 'content-type'].flatMap((name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? [[name, value]] : [];
+  });
+  return { status: statusCode, headers: Object.fromEntries(told), text };
 }

@@ -13,7 +13,7 @@ const alias = z
 const hub = z.strictObject({
   connectionString: z.string().describe('Of a shared access policy of the hub; best as "${NAME}".'),
   readOnly: z.boolean().default(false).describe('Refuse everything that would change this hub.'),
-  tier: z.enum(TIERS).default('S1').describe('Decides the throttles that hubferry keeps below.'),
+  tier: z.enum(TIERS).default('S1').describe('Of the hub, with `units`. Nothing depends on it yet.'),
   units: z.int().min(1).max(200).default(1),
   // The documented limit for devices plus modules, on every paid tier.
   maxRecords: z.int().min(1).default(1_000_000).describe('Devices plus modules that the hub takes.'),

@@ -51,5 +51,5 @@ export const settingsSchema = z.strictObject({
   // Twelve questions a minute, below the 20 queries a minute of one S1 unit.
   edgePoll: duration.prefault('5s').describe('Wait between two looks for new edge devices.'),
   // Once created, devices were seen by a query after about 1.4 s; a minute is far beyond it.
-  edgeVisible: duration.prefault('60s').describe('How long a new edge device may stay invisible.'),
+  visible: duration.prefault('60s').describe('How long a new job or edge device may stay invisible.'),
 });

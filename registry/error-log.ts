@@ -47,6 +47,22 @@ const CODES: ReadonlyMap<number, readonly [name: string, reason: string]> = new 
 
 const NUMBERS: ReadonlyMap<string, number> = new Map([...CODES].map(([number, [name]]) => [name, number]));
 
+/** The record is there, or was asked for before it was visible; also once seen on valid lines (facts §3.1). */
+const MAYBE_THERE = new Set([404001, 404010, 409001, 409301]);
+
+/**
+ * Whether a rejection says little about the next try: the hub was busy, had a fault of its own, or did not see the
+ * device yet. `code` is as a rejection carries it: a number as text, or the name of an unknown code.
+ */
+export function mayPass(code: string): boolean {
+  return code === '404001' || /^(429|5\d\d)\d{3}$/.test(code);
+}
+
+/** Whether a record may be on the hub although its line was rejected with this code. */
+export function mayBeThere(code: string): boolean {
+  return mayPass(code) || MAYBE_THERE.has(Number(code));
+}
+
 /**
  * Reads one line of `importErrors.log` (facts §3.1), or null for a blank one. The service's own text is not passed on:
  * it echoes whole lines with keys. Entries may repeat: the same key and code is the same rejection.

@@ -37,8 +37,8 @@ export const ERRORS = {
   HUB_UNTRUSTED: final(
     'If the hub has a private CA, name its certificate file in NODE_EXTRA_CA_CERTS; otherwise check the host name.',
   ),
-  HUB_THROTTLED: passing('The hub asks for fewer calls; hubferry waits and tries again.'),
-  HUB_UNAVAILABLE: passing('The hub answered with a passing fault; hubferry tries again.'),
+  HUB_THROTTLED: passing('Look for other tools that use this hub; run the same command again later.'),
+  HUB_UNAVAILABLE: passing('Run the same command again later; if it stays, ask whoever runs the hub.'),
   HUB_REFUSED: final('The hub refuses this request as it is; its code and words are in the message.'),
   HUB_SLOT_TAKEN: passing('Another import or export job runs on this hub; a hub runs one at a time.'),
   HUB_NOT_CONFIGURED_HERE: final(

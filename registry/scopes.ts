@@ -72,6 +72,11 @@ export class EdgeTable {
     return this.#rows.get(id)?.scope ?? null;
   }
 
+  /** The scope that this edge device names as its parent's. */
+  parentScopeOf(id: string): string | null {
+    return this.#rows.get(id)?.parentScope ?? null;
+  }
+
   /** The edge device whose current scope this is. */
   idOf(scope: string): string | null {
     return this.#idOfScope.get(scope) ?? null;
@@ -131,7 +136,8 @@ export class EdgeTable {
 
 /**
  * The device id of the parent edge device. A leaf says its parent in `deviceScope` (the service copies it to
- * `parentScopes`); an edge device, whose `deviceScope` is its own, only in `parentScopes` (facts §6). A module has none.
+ * `parentScopes`); an edge device, whose `deviceScope` is its own, only in `parentScopes` (facts §6). An export need not
+ * carry the latter, so for an edge device the side table knows better than its line. A module has none.
  *
  * @returns `stale` where the record names a scope that no edge device has now.
  */
@@ -140,11 +146,13 @@ export function parentOf(
   edges: EdgeTable,
 ): { readonly parent: string | null; readonly stale: boolean } {
   if (record.moduleId !== null) return { parent: null, stale: false };
-  const [parentScope = null] = record.parentScopes;
-  const scope = record.iotEdge ? parentScope : (record.deviceScope ?? parentScope);
+  const { deviceId, iotEdge } = record;
+  const [inLine = null] = record.parentScopes;
+  const parentScope = iotEdge && edges.has(deviceId) ? edges.parentScopeOf(deviceId) : inLine;
+  const scope = iotEdge ? parentScope : (record.deviceScope ?? parentScope);
   if (scope === null) return { parent: null, stale: false };
   const parent = edges.idOf(scope);
-  return { parent: parent === record.deviceId ? null : parent, stale: parent === null };
+  return { parent: parent === deviceId ? null : parent, stale: parent === null };
 }
 
 /** Why a device cannot stand where it stands: a refused parent, or a level that is not moved yet. */

@@ -12,5 +12,5 @@ export interface RunSettings {
   readonly repairRounds: number;
   readonly heartbeat: number;
   readonly edgePoll: number;
-  readonly edgeVisible: number;
+  readonly visible: number;
 }

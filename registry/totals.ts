@@ -17,10 +17,12 @@ export interface Totals {
   create: number;
   extra: number;
   refused: number;
-  /** Planned by this run, and not (or not equal) on the target. */
+  /** Planned by this run, and not arrived: missing, or rejected in favour of one that was there. */
   plannedOpen: number;
   /** Of those: rejected by the hub with a reason. */
   rejected: number;
+  /** Of the missing: those that the hub will not take, so that nobody needs to look twice. */
+  explained: number;
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
   samples: { different: string[]; missing: string[]; refused: Rejected[]; rejected: Rejected[] };
@@ -39,6 +41,7 @@ export function emptyTotals(): Totals {
     refused: 0,
     plannedOpen: 0,
     rejected: 0,
+    explained: 0,
     fields: {},
     samples: { different: [], missing: [], refused: [], rejected: [] },
   };
@@ -61,6 +64,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
     refused: a.refused + b.refused,
     plannedOpen: a.plannedOpen + b.plannedOpen,
     rejected: a.rejected + b.rejected,
+    explained: a.explained + b.explained,
     fields,
     samples: {
       different: some(a.samples.different, b.samples.different),

@@ -12,6 +12,8 @@ export type JobFaultKind =
   | { kind: 'vanish'; lines?: number }
   /** The job's output blob keeps only the first `bytes` bytes; the job completes all the same. */
   | { kind: 'cutOutput'; bytes: number }
+  /** The first `lines` lines of an import are applied, and logged with `code` (default DeviceAlreadyExists) all the same. */
+  | { kind: 'doubtLines'; lines: number; code?: ErrorName }
   /** The first `lines` lines of an import are refused with `code` (default DeviceNotFound, as was seen live). */
   | { kind: 'rejectLines'; lines: number; code?: ErrorName };
 
@@ -72,6 +74,7 @@ export function checkJobFault(value: unknown): JobFault {
     case 'cutOutput':
       count('bytes', true);
       break;
+    case 'doubtLines':
     case 'rejectLines':
       count('lines', true);
       if (fault.code !== undefined && !(typeof fault.code === 'string' && isErrorName(fault.code))) {

@@ -33,6 +33,7 @@ export async function runExport(run: JobRun, output: ContainerClient, blobName: 
   const blob = output.getBlockBlobClient(blobName);
   await blob.deleteIfExists();
   const writer = new BlobWriter(blob, run.fault?.kind === 'cutOutput' ? run.fault.bytes : undefined);
+  if (store.settings.exportBom) await writer.write('\uFEFF');
   if (job.excludeKeys) await writer.write(`${excludedKeysWarning}\r\n`);
   for (const record of records) {
     const wait = stepper.step();
@@ -89,7 +90,7 @@ class LineApplier {
     const parsed = parseImportLine(text);
     if (!parsed.ok) return errorLogLine(parsed.target, parsed.error);
     const { deviceId, moduleId } = parsed.line.wanted;
-    const target: LineTarget = { deviceId, moduleId };
+    const target: LineTarget = { deviceId, moduleId: store.settings.errorLogModuleId ? moduleId : undefined };
     const key = recordKey(deviceId, moduleId);
     try {
       if (this.#seen.has(key)) {
@@ -103,6 +104,9 @@ class LineApplier {
         throw new ServiceError(fault.code ?? 'DeviceNotFound', deviceId);
       }
       applyImportLine(store, parsed.line, job.group);
+      if (fault?.kind === 'doubtLines' && this.#count++ < fault.lines) {
+        throw new ServiceError(fault.code ?? 'DeviceAlreadyExists', deviceId);
+      }
       return undefined;
     } catch (error) {
       if (error instanceof ServiceError) return errorLogLine(target, error);

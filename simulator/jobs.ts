@@ -58,14 +58,15 @@ export class Jobs {
   }
 
   list(): JsonObject[] {
-    const all = [...this.#jobs.values()].map((job) => job.json());
+    const all = [...this.#jobs.values()].filter((job) => this.#shows(job)).map((job) => job.json());
     return this.store.settings.jobOrder === 'newestFirst' ? all.toReversed() : all;
   }
 
   /** @throws {ServiceError} JobNotFound */
   get(jobId: string): JsonObject {
     const job = this.#jobs.get(jobId);
-    if (job === undefined) throw new ServiceError('JobNotFound', `Job '${jobId}' not found`);
+    if (job === undefined || !this.#shows(job))
+      throw new ServiceError('JobNotFound', `Job '${jobId}' not found`);
     return job.json();
   }
 
@@ -105,6 +106,10 @@ export class Jobs {
   async close(): Promise<void> {
     for (const job of this.#jobs.values()) job.finish('cancelled', this.now());
     await Promise.all(this.#running);
+  }
+
+  #shows({ createdAt }: Job): boolean {
+    return this.now() - createdAt >= this.store.settings.jobLag;
   }
 
   async #probe(request: JobRequest): Promise<void> {

@@ -42,6 +42,10 @@ export interface Behaviour {
   deleteFinishedJob: 'serverError' | 'ok';
   /** Module identity calls on missing or disabled devices answer 401 under SAS; seen on a live hub (§1.5). */
   sasModuleQuirk: boolean;
+  /** Whether an entry of importErrors.log about a module names the module: likely, never seen (§3.1). */
+  errorLogModuleId: boolean;
+  /** Whether an export begins with a byte order mark: not known (§2.1). */
+  exportBom: boolean;
   /** How often each entry of importErrors.log is written. A captured log held every entry about 20 times (§3.1). */
   errorLogRepeat: number;
 }
@@ -62,6 +66,8 @@ export const defaultBehaviour: Behaviour = {
   jobOrder: 'newestFirst',
   deleteFinishedJob: 'serverError',
   sasModuleQuirk: true,
+  errorLogModuleId: true,
+  exportBom: false,
   errorLogRepeat: 1,
 };
 
@@ -71,6 +77,8 @@ export interface Pace {
   rate: number;
   /** Milliseconds that a job stays `enqueued` before it runs. */
   startDelay: number;
+  /** Milliseconds after its creation until a job can be read or listed; no source, but other answers do lag. */
+  jobLag: number;
   /** Milliseconds after a job's end until GET shows what it did (seen: seconds, §4). */
   visibilityLag: number;
   /** Milliseconds after any write until queries show it (seen: about 1.4 s, §1.6). */
@@ -84,6 +92,7 @@ export interface Pace {
 export const defaultPace: Pace = {
   rate: 0,
   startDelay: 0,
+  jobLag: 0,
   visibilityLag: 0,
   queryLag: 0,
   exportLag: 0,

@@ -140,7 +140,7 @@ export async function apply(
     const first = chunk.number === 1;
     const last = chunks[at + 1]?.wave !== chunk.wave;
     if (first && isEdgeWave(chunk.wave)) {
-      const { calls } = await light.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
+      const { calls } = await transfer.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
       add({ calls });
     }
     await send(chunk);
@@ -155,10 +155,10 @@ export async function apply(
 
   /** Reads the scopes that the target gave to a level's edge devices, until each is seen (design §5, wave 1). */
   async function readScopes(wave: string): Promise<void> {
-    const until = Date.now() + settings.edgeVisible;
+    const until = Date.now() + settings.visible;
     for (;;) {
       const final = Date.now() >= until;
-      const { value, calls } = await light.readEdgeScopes({
+      const { value, calls } = await transfer.readEdgeScopes({
         account,
         host,
         work,

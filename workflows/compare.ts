@@ -1,5 +1,5 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import type { PartitionDifference } from '../activities/reconcile.js';
+import type { OwnPlan, PartitionDifference } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import type { VerifyCounts } from '../registry/ledger.js';
 import { addTotals, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
@@ -24,15 +24,14 @@ export interface Difference extends Totals {
 /**
  * Compares desired with a snapshot of the target, partition by partition, in as many activities.
  *
- * @param own the plan whose records are this run's own: null before the first write. Afterwards only its records may be
- * sent again (design §5), and `forgiving` allows those that the hub rejected for a reason that may have passed.
+ * @param own what this run has sent: null before the first write. Afterwards only its records may be sent again.
  */
 export async function compare(
   run: Run,
   input: MigrateInput,
   desired: TransformResult,
   actual: SnapshotInfo,
-  own: { readonly pass: number; readonly forgiving: boolean } | null,
+  own: OwnPlan | null,
 ): Promise<Difference> {
   const { transfer } = run.activities;
   const { account, settings } = input;

@@ -12,7 +12,7 @@ import { type JobOutcome, type JobRequest, type JobResult, jobState, pollNow } f
 import { nextPoll } from './poll.js';
 import { proxies } from './proxies.js';
 
-/** How often a job may be unknown to the hub before it counts as vanished: one answer may come from a lagging replica. */
+/** A job is unknown to the hub in so many looks, and for `settings.visible`, before it counts as vanished. */
 const VANISHED_AFTER = 3;
 
 /** How long a cancelled job may take to end before it is left alone, in looks. */
@@ -85,6 +85,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
 
   const watch = async (current: Submitted): Promise<{ outcome: JobOutcome; reason: string | null }> => {
     let unknown = 0;
+    let lastKnown = current.since;
     let { grantedUntil } = current;
     for (;;) {
       const elapsed = Date.now() - current.since;
@@ -96,11 +97,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       grantedUntil = seen.grantedUntil;
       if (seen.job === null) {
         unknown += 1;
-        if (unknown >= VANISHED_AFTER)
-          return { outcome: 'vanished', reason: 'the hub no longer knows the job' };
+        if (unknown >= VANISHED_AFTER && Date.now() - lastKnown >= settings.visible)
+          return { outcome: 'vanished', reason: 'the hub does not know the job' };
         continue;
       }
       unknown = 0;
+      lastKnown = Date.now();
       progress = seen.job.progress;
       if (
         seen.job.status === 'completed' ||

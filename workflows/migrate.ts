@@ -1,5 +1,6 @@
 import { executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
+import type { OwnPlan } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import { SAMPLES } from '../registry/totals.js';
 import { type ApplyResult, apply } from './apply.js';
@@ -53,10 +54,12 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     if (plan.create === 0) return verdict(run, plan);
 
     const first = plan;
+    const sent: number[] = [];
     for (let round = 0; ; round++) {
       run.phase('apply');
       const applied = await applyPlan(run, input, plan, round);
-      const now = await settledDifference(run, input, desired, first, round);
+      sent.push(plan.pass);
+      const now = await settledDifference(run, input, desired, { passes: sent, forgiving: round === 0 });
       bookArrival(run, first, applied, now);
       if (now.create === 0 || round >= input.settings.repairRounds) return verdict(run, now);
       run.warn('REPAIR_ROUND', 1, [`${now.create} records were missing after round ${round + 1}`]);
@@ -149,14 +152,14 @@ function refuse(run: Run, input: MigrateInput, plan: Difference, target: Snapsho
     const some = plan.samples.different.slice(0, 3).join(', ');
     fail(
       'TARGET_DIFFERS',
-      `${plan.conflict} records of ${host} differ from the source, such as ${some}; nothing was written.`,
+      `Records of ${host} that differ from the source: ${plan.conflict}, such as ${some}. Nothing was written.`,
     );
   }
   if (input.strict && plan.refused > 0) {
     const some = plan.samples.refused.map(({ record, code }) => `${record} (${code})`).join(', ');
     fail(
       'REFUSED_UNDER_STRICT',
-      `${host} would not take ${plan.refused} records, such as ${some}; nothing was written.`,
+      `Records that ${host} would not take: ${plan.refused}, such as ${some}. Nothing was written.`,
     );
   }
   const after = target.records + plan.create;
@@ -230,8 +233,7 @@ async function settledDifference(
   run: Run,
   input: MigrateInput,
   desired: TransformResult,
-  plan: Difference,
-  round: number,
+  own: OwnPlan,
 ): Promise<Difference> {
   let last: Difference | null = null;
   for (let look = 1; ; look++) {
@@ -239,9 +241,11 @@ async function settledDifference(
     await sleep(input.settings.settle);
     run.phase('verify');
     const actual = await takeSnapshot(run, input, input.target.host);
-    const now = await compare(run, input, desired, actual, { pass: plan.pass, forgiving: round === 0 });
-    const agrees = last !== null && last.hash === now.hash && last.different === now.different;
-    if (now.create + now.different === 0 || agrees || look === MAX_LOOKS) return now;
+    const now = await compare(run, input, desired, actual, own);
+    const agrees =
+      last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
+    const clear = now.missing + now.different === now.explained;
+    if (clear || agrees || look === MAX_LOOKS) return now;
     last = now;
   }
 }
@@ -252,8 +256,9 @@ function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Diff
   const open = now.plannedOpen;
   ledger.rejected = now.rejected;
   ledger.unsent = Math.min(applied.unsent, open - now.rejected);
-  ledger.uncertain = Math.min(applied.uncertain, open - now.rejected - ledger.unsent);
-  ledger.applied = plan.create - ledger.rejected - ledger.unsent - ledger.uncertain;
+  // What is not there and was not rejected: a job was lost, or the hub said it was done and it is not.
+  ledger.uncertain = open - now.rejected - ledger.unsent;
+  ledger.applied = plan.create - open;
   run.report.verify = now.verify;
   run.report.fields = now.fields;
   run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
@@ -261,6 +266,8 @@ function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Diff
 
 function verdict(run: Run, now: Difference): Outcome {
   run.checkLedger();
+  run.warn('RECORDS_DIFFERENT', now.verify.different, now.samples.different);
+  run.warn('RECORDS_MISSING', now.verify.missing, now.samples.missing);
   const clean = now.verify.different + now.verify.missing + now.refused + run.report.ledger.rejected === 0;
   return clean ? 'verified' : 'differences';
 }

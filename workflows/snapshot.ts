@@ -37,6 +37,7 @@ export async function takeSnapshot(run: Run, input: RunInput, host: string): Pro
   const containers = run.containers();
   let before = run.counted(host, await light.statistics({ host }));
   let short: number | null = null;
+  let last = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const container = containers(attempt);
     await light.createContainer({ account, container });
@@ -44,17 +45,17 @@ export async function takeSnapshot(run: Run, input: RunInput, host: string): Pro
     if (result.outcome !== 'completed') {
       if (result.outcome === 'stuck' && result.adopted)
         fail('JOB_STUCK', `The export job of ${host} does not end.`);
-      run.warn('EXPORT_REPEATED', 1, [
-        `${host}: ${result.outcome}${result.reason ? `, ${result.reason}` : ''}`,
-      ]);
+      last = `${result.outcome}${result.reason ? `, ${result.reason}` : ''}`;
+      run.warn('EXPORT_REPEATED', 1, [`${host}: ${last}`]);
       continue;
     }
-    const taken = await transfer.sealSnapshot({
+    const sealed = await transfer.sealSnapshot({
       account,
       container,
       host,
       maxLineBytes: settings.maxLineBytes,
     });
+    const taken = run.counted(host, sealed);
     const after = run.counted(host, await light.statistics({ host }));
     if (taken.devices >= Math.min(before.total, after.total)) return taken;
     if (short === taken.devices) {
@@ -62,7 +63,11 @@ export async function takeSnapshot(run: Run, input: RunInput, host: string): Pro
       return taken;
     }
     short = taken.devices;
+    last = `${short} devices exported, ${after.total} counted`;
     before = after;
   }
-  return fail('JOB_FAILED', `${host} did not deliver a whole export in ${ATTEMPTS} jobs.`);
+  return fail(
+    'JOB_FAILED',
+    `${host} did not deliver a whole export in ${ATTEMPTS} jobs; the last one: ${last}.`,
+  );
 }

@@ -38,7 +38,7 @@ const config: Config = {
     repairRounds: 1,
     heartbeat: 1,
     edgePoll: 1,
-    edgeVisible: 1,
+    visible: 1,
   },
 };
 

@@ -13,6 +13,7 @@ const two = (errorCode: number, message: string): string =>
 interface Case {
   readonly status: number;
   readonly header?: string;
+  readonly contentType?: string;
   readonly text: string;
   readonly code: keyof typeof ERRORS;
   readonly name: string | null;
@@ -132,6 +133,14 @@ const cases: Record<string, Case> = {
     name: null,
     retryable: true,
   },
+  'a proxy’s page in the way': {
+    status: 403,
+    contentType: 'text/html; charset=utf-8',
+    text: '<html><h1>Access denied</h1></html>',
+    code: 'HUB_UNAVAILABLE',
+    name: null,
+    retryable: true,
+  },
   busy: {
     status: 503,
     header: 'ServerBusy',
@@ -144,8 +153,12 @@ const cases: Record<string, Case> = {
 };
 
 describe('an answer', () => {
-  it.each(Object.entries(cases))('%s', (_name, { status, header, text, code, name, retryable }) => {
-    const headers = header === undefined ? {} : { 'iothub-errorcode': header };
+  it.each(Object.entries(cases))('%s', (_name, answer) => {
+    const { status, header, contentType, text, code, name, retryable } = answer;
+    const headers = {
+      ...(header === undefined ? {} : { 'iothub-errorcode': header }),
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    };
     const error = hubAnswerError(call, { status, headers, text });
     expect([error.code, error.serviceCode, error.status]).toEqual([code, name, status]);
     expect(ERRORS[error.code].retryable).toBe(retryable);
@@ -195,6 +208,15 @@ describe('silence', () => {
       code: 'HUB_UNREACHABLE',
       message: `hub.example cannot be reached to read device x (${code})`,
     });
+  });
+
+  it.each(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER'])('no TLS at all (%s)', (code) => {
+    expect(silent(code, 'write EPROTO 40F7:error:0A00010B:SSL routines::wrong version number')).toMatchObject(
+      {
+        code: 'HUB_UNREACHABLE',
+        message: `hub.example does not speak TLS on this port (${code})`,
+      },
+    );
   });
 
   it('a certificate that is not trusted, with the way out', () => {

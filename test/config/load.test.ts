@@ -70,7 +70,7 @@ describe('a good configuration', () => {
       repairRounds: 2,
       heartbeat: 30_000,
       edgePoll: 5_000,
-      edgeVisible: 60_000,
+      visible: 60_000,
     });
   });
 

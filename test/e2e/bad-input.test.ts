@@ -212,7 +212,7 @@ describe('seen before the first write: exit 1, and nothing was written', () => {
       await fails(
         ['migrate', 'old', 'new'],
         'TARGET_DIFFERS',
-        /^1 records? of new\.localhost.*device-000001/,
+        /^Records of new\.localhost:\d+ that differ from the source: 1, such as device-000001\./,
       );
     },
     PATIENCE,

@@ -130,6 +130,12 @@ describe('parentOf', () => {
       false,
     ],
     [
+      'an edge whose line does not say what the table knows',
+      record({ id: 'child', iotEdge: true, deviceScope: scope('child') }),
+      'gw',
+      false,
+    ],
+    [
       'an edge with a stale parent',
       record({ id: 'x', iotEdge: true, parentScopes: [scope('old')] }),
       null,

@@ -42,7 +42,7 @@ export const FAST: RunSettings = {
   repairRounds: 2,
   heartbeat: 5_000,
   edgePoll: 50,
-  edgeVisible: 500,
+  visible: 500,
 };
 
 /** Simulated hubs, and a worker in this process on queues of its own. */

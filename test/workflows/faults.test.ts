@@ -68,6 +68,37 @@ describe('an import job', () => {
     expect(report.rejected[0]).toMatchObject({ code: '400004' });
   });
 
+  it('whose rejected modules are not named in the log ends with each of them named', async () => {
+    stand
+      .hub('old')
+      .load(
+        ['a', 'b'].map((moduleId) => ({ deviceId: 'device-000001', moduleId, desired: { at: moduleId } })),
+      );
+    stand.hub('new').set({ importModules: 'refuse', errorLogModuleId: false });
+    const report = await stand.migrated(SMALL);
+    expect(report.ledger).toMatchObject({ create: 122, applied: 120, rejected: 2, uncertain: 0, unsent: 0 });
+    expect(report.rejected.map(({ record, code }) => `${record} ${code}`)).toEqual([
+      'device-000001/a 400012',
+      'device-000001/b 400012',
+    ]);
+  });
+
+  it('whose log is cut, so that nobody knows of the missing lines, is followed by a repair', async () => {
+    stand.hub('new').addJobFault({ kind: 'rejectLines', lines: 5, code: 'ArgumentInvalid', type: 'import' });
+    stand.hub('new').set({ errorLogRepeat: 0 });
+    const report = await stand.migrated(SMALL);
+    expect(report.outcome).toBe('verified');
+    expect(warningsOf(report)).toContain('REPAIR_ROUND');
+    arrived();
+  });
+
+  it('that is not visible for a while is waited for', async () => {
+    for (const name of ['old', 'new']) stand.hub(name).set({ jobLag: 300 });
+    const report = await stand.migrated(SMALL);
+    expect(report.outcome).toBe('verified');
+    expect(warningsOf(report)).toEqual([]);
+  });
+
   it('waits while a stranger holds the slot, and leaves the stranger alone', async () => {
     const stranger = stand.hub('new').occupySlot();
     const handle = await stand.migrate(SMALL);
@@ -115,6 +146,20 @@ describe('the service', () => {
     const report = await stand.migrated(SMALL);
     expect(report.outcome).toBe('verified');
     expect(warningsOf(report)).not.toContain('REPAIR_ROUND');
+  });
+
+  it('may show what a job did later than it is looked for, and a rejection may be overtaken by a success', async () => {
+    // The device is not visible when its modules come; by the repair round it is.
+    stand.hub('old').load([{ deviceId: 'device-000001', moduleId: 'm', desired: { a: 1 } }]);
+    stand.hub('new').addJobFault({ kind: 'rejectLines', lines: 61, type: 'import', times: 2 });
+    stand.hub('new').set({ exportLag: 300 });
+    const report = await stand.migrated(SMALL);
+    expect(report).toMatchObject({
+      outcome: 'verified',
+      rejected: [],
+      ledger: { applied: 121, rejected: 0 },
+    });
+    arrived();
   });
 
   it('may throttle, fail and drop connections for a while', async () => {

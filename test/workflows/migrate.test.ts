@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { generateFleet } from '../../simulator/index.js';
+import { generateFleet, type HubSettings, type JobFault } from '../../simulator/index.js';
 import {
   essence,
   FAST,
@@ -80,6 +80,12 @@ describe('a migration', () => {
     expect(told.reduce((sum, calls) => sum + calls.polls, 0)).toBe(polls);
     expect(told.reduce((sum, calls) => sum + calls.jobs + calls.other, 0)).toBe(others);
   });
+});
+
+it('an empty hub may export nothing but a byte order mark', async () => {
+  for (const name of ['old', 'new']) stand.hub(name).set({ exportBom: true });
+  stand.hub('old').load(plain(5));
+  expect(await stand.migrated()).toMatchObject({ outcome: 'verified', ledger: { create: 5, applied: 5 } });
 });
 
 describe('what a run may write', () => {
@@ -201,6 +207,56 @@ describe('edge devices', () => {
     expect(report.outcome).toBe('verified');
     expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
     expect(writesOf(stand.hub('new'))).toEqual({ 'PUT /devices/{id}': 2 });
+  });
+
+  const family = [
+    { deviceId: 'gw', iotEdge: true },
+    { deviceId: 'other', iotEdge: true },
+    { deviceId: 'child', iotEdge: true, parent: 'gw' },
+    { deviceId: 'leaf', parent: 'gw' },
+  ];
+
+  it.each<[string, Partial<HubSettings>]>([
+    ['by query', {}],
+    ['by id, where a query lags', { queryLag: 60_000 }],
+  ])('have their parents read %s where an export does not tell them', async (_how, settings) => {
+    for (const name of ['old', 'new']) stand.hub(name).set({ exportParentScopes: false, ...settings });
+    stand.hub('old').load(family);
+    const report = await stand.migrated();
+    expect(report.outcome).toBe('verified');
+    expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
+    expect(await stand.migrated()).toMatchObject({
+      outcome: 'verified',
+      ledger: { unchanged: 4, create: 0 },
+    });
+    // And a parent that is really another is seen.
+    const child = stand.hub('new').record('child');
+    if (child) stand.hub('new').load([{ ...child, parent: 'other' }]);
+    expect(await stand.migrated()).toMatchObject({
+      error: { code: 'TARGET_DIFFERS' },
+      fields: { parent: 1 },
+    });
+  });
+
+  it.each<[string, JobFault]>([
+    ['is there', { kind: 'doubtLines', lines: 1, type: 'import' }],
+    ['is not there, for a reason that passes', { kind: 'rejectLines', lines: 1, type: 'import' }],
+  ])('that the hub logs as rejected keep their children, when the first %s', async (_what, fault) => {
+    stand.hub('old').load(family);
+    stand.hub('new').addJobFault(fault);
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ outcome: 'verified', rejected: [], ledger: { applied: 4, rejected: 0 } });
+    expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
+  });
+
+  it('are read one by one under a throttle, without beginning anew', async () => {
+    stand.hub('new').set({ queryLag: 60_000 });
+    stand.hub('old').load(Array.from({ length: 6 }, (_, n) => ({ deviceId: `gw-${n}`, iotEdge: true })));
+    stand.hub('new').addFault({ kind: 'status', status: 429, route: 'GET /devices/{id}', times: 2 });
+    const report = await stand.migrated();
+    expect(report.outcome).toBe('verified');
+    // Two that were refused, and six each for the new scopes and for the parents of the snapshot that verifies.
+    expect(stand.hub('new').counts()['GET /devices/{id}']).toBe(14);
   });
 
   it('that a query shows late are asked for one by one', async () => {

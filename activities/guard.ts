@@ -5,7 +5,12 @@ import {
   CancelledFailure,
   TemporalFailure,
 } from '@temporalio/common';
+import { handedOut } from '../azure/connections.js';
+import type { Hub } from '../azure/hub.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
+import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import { isJsonObject } from '../registry/record.js';
+import type { Counted } from './hub-job.js';
 
 type Activity = (input: never) => Promise<unknown>;
 
@@ -22,17 +27,27 @@ export function guarded<A extends Record<string, Activity>>(activities: A): A {
 function guard(activity: Activity): Activity {
   return async (input) => {
     const context = Context.current();
-    const timeout = activityInfo().heartbeatTimeoutMs ?? 30_000;
-    const beat = setInterval(() => context.heartbeat(), timeout / 3);
+    const { heartbeatTimeoutMs: timeout = 30_000, heartbeatDetails } = activityInfo();
+    // Calls of attempts that failed travel in the heartbeat's details, until one succeeds and can tell them.
+    let spent = (heartbeatDetails as HubCalls | undefined) ?? NO_CALLS;
+    const views: Hub[] = [];
+    const beat = setInterval(() => context.heartbeat(spent), timeout / 3);
     try {
-      return await activity(input);
+      const result = await handedOut.run(views, () => activity(input));
+      return isCounted(result) ? { ...result, calls: addCalls(result.calls, spent) } : result;
     } catch (error) {
+      for (const view of views) spent = addCalls(spent, view.takeCalls());
+      context.heartbeat(spent);
       if (context.cancellationSignal.aborted) throw new CancelledFailure('The activity was cancelled.');
       throw failureOf(error);
     } finally {
       clearInterval(beat);
     }
   };
+}
+
+function isCounted(result: unknown): result is Counted<unknown> {
+  return isJsonObject(result) && 'value' in result && 'calls' in result;
 }
 
 function failureOf(error: unknown): Error {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Config, HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import type { Hub } from './hub.js';
@@ -5,6 +6,9 @@ import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
 import { openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
+
+/** The views that are handed out to one piece of work, so that its calls can be told even where it fails. */
+export const handedOut = new AsyncLocalStorage<Hub[]>();
 
 /** The hubs and the storage that this worker has credentials for, each opened when it is first asked for. */
 export class Connections {
@@ -31,7 +35,9 @@ export class Connections {
       client = openHub(this.hubConfig(host), this.#options);
       this.#hubs.set(host, client);
     }
-    return client.view();
+    const view = client.view();
+    handedOut.getStore()?.push(view);
+    return view;
   }
 
   /** The first alias of a host in the file; `readOnly` holds for all of them. @throws HubferryError HUB_NOT_CONFIGURED_HERE */

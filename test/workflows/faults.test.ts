@@ -182,6 +182,10 @@ describe('the service', () => {
     const report = await stand.migrated(SMALL);
     expect(report.outcome).toBe('verified');
     arrived();
+    // Calls that failed are counted too.
+    const sum = (counts: object): number =>
+      Object.values(counts).reduce((all: number, n) => all + Number(n), 0);
+    expect(sum(report.hubCalls[busy.hostName] ?? {})).toBe(sum(busy.counts()));
   });
 
   it('may lose a run’s cancellation nothing: the hub’s job is cancelled, and nothing is left in storage', async () => {

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { HubferryError } from '../registry/errors.js';
 import type { Path } from './environment.js';
 import type { Override } from './overrides.js';
-import type { YamlSource } from './yaml-source.js';
+import { dotted, type YamlSource } from './yaml-source.js';
 
 /** More than a screen of faults has one cause, and it is among the first. */
 const MAX_FAULTS = 10;
@@ -53,7 +53,7 @@ function placeOf(
   overrides: readonly Override[],
 ): string {
   const overridden = overrides.some((item) => item.path.every((step, index) => path[index] === step));
-  return overridden ? `--set ${path.join('.')}` : source.where(path, part);
+  return overridden ? `--set ${dotted(path)}` : source.where(path, part);
 }
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {

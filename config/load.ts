@@ -6,7 +6,7 @@ import { HubferryError } from '../registry/errors.js';
 import { ConnectionStringFault, hubConnection, storageConnection } from './connection-strings.js';
 import { type Path, replaceReferences } from './environment.js';
 import { configInvalid } from './faults.js';
-import type { Config, HubConfig, StorageConfig } from './model.js';
+import type { Config, HubConfig, StorageConfig, TemporalConfig } from './model.js';
 import { type Override, override, parseOverride } from './overrides.js';
 import { configSchema } from './schema.js';
 import { YamlSource } from './yaml-source.js';
@@ -43,7 +43,7 @@ export function loadConfig(options: LoadOptions): Config {
   const hubs = hubsOf(written, source);
   const storage = storageFrom(written, source);
   const temporal = written.temporal ?? null;
-  const hash = hashOf([...hubs.values()], storage, [temporal, written.settings]);
+  const hash = hashOf([...hubs.values()], storage, temporal);
   const { settings } = check(override(value, overrides), source, overrides);
   return { path, hash, hubs, storage, temporal, settings };
 }
@@ -94,10 +94,14 @@ function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: s
   }
 }
 
-function hashOf(hubs: readonly HubConfig[], storage: StorageConfig | null, rest: readonly unknown[]): string {
+function hashOf(
+  hubs: readonly HubConfig[],
+  storage: StorageConfig | null,
+  temporal: TemporalConfig | null,
+): string {
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
   return sha256(
-    JSON.stringify([byAlias, storage, rest], (key, value: unknown) =>
+    JSON.stringify([byAlias, storage, temporal], (key, value: unknown) =>
       key === 'connectionString' ? sha256(String(value)) : value,
     ),
   );

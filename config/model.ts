@@ -1,4 +1,5 @@
 import { HubferryError } from '../registry/errors.js';
+import { maskSecrets } from '../registry/secrets.js';
 import type { RunSettings } from '../registry/settings.js';
 
 /** Tiers of an IoT hub; they decide its throttles. */
@@ -40,8 +41,8 @@ export interface Config {
   /** Absolute path of the file. */
   readonly path: string;
   /**
-   * SHA-256 (hex) of what the file resolves to, secrets by their digest. Overrides of one command (`set`) are not part
-   * of it: they travel in the run's input, so they must not make the embedded worker look like another one.
+   * SHA-256 (hex) of what the file resolves to, secrets by their digest: what a worker is started with. Settings are
+   * not part of it: they travel in the run's input, so they must not make the embedded worker look like another one.
    */
   readonly hash: string;
   /** By alias, in the order of the file. */
@@ -58,7 +59,8 @@ export function hubOf(config: Config, alias: string): HubConfig {
   const aliases = [...config.hubs.keys()].join(', ');
   throw new HubferryError(
     'HUB_UNKNOWN',
-    `${config.path} has no hub "${alias}"; it has ${aliases === '' ? 'none' : aliases}`,
+    // Somebody may have given a connection string instead of an alias.
+    `${config.path} has no hub "${maskSecrets(alias)}"; it has ${aliases === '' ? 'none' : aliases}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { parse } from 'yaml';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
+import { maskSecrets } from '../registry/secrets.js';
 
 /** One `--set`. */
 export interface Override {
@@ -19,7 +20,7 @@ export function parseOverride(text: string): Override {
   const [, path, value = ''] = /^(settings(?:\.[A-Za-z]+)+)=(.*)$/s.exec(text) ?? [];
   if (path === undefined) {
     // What stands after "=" is left out: somebody may have tried to pass a secret.
-    const name = text.split('=')[0] ?? '';
+    const name = maskSecrets(text.split('=')[0] ?? '');
     throw new HubferryError(
       'USAGE',
       `--set ${name}: expected settings.NAME=VALUE, such as settings.settle=1s`,

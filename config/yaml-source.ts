@@ -9,6 +9,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import { HubferryError } from '../registry/errors.js';
+import { maskSecrets } from '../registry/secrets.js';
 import type { Path } from './environment.js';
 
 /** What YAML's own error codes mean, in our words: its messages may quote the source, which may be a secret. */
@@ -54,13 +55,14 @@ export class YamlSource {
   }
 
   /**
-   * `file:line:column: dotted.path` of a value; of the nearest thing around it where it is missing.
+   * `file:line:column: dotted.path` of a value; of the nearest thing around it where it is missing. A key that looks
+   * like a secret, put there by mistake, is masked.
    *
    * @param part whether the key or the value is meant, where both are there
    */
   where(path: Path, part: 'key' | 'value' = 'value'): string {
     const place = this.#at(this.#offset(path, part));
-    return path.length === 0 ? place : `${place}: ${path.join('.')}`;
+    return path.length === 0 ? place : `${place}: ${dotted(path)}`;
   }
 
   /** The offset in the text that {@link where} names: what comes first in the file comes first in a list of faults. */
@@ -97,6 +99,11 @@ export class YamlSource {
     const words = FAULTS[fault.code] ?? 'this is not valid YAML';
     return new HubferryError('CONFIG_INVALID', `${this.#at(fault.pos[0])}: ${words} (${fault.code})`);
   }
+}
+
+/** A path in words. Keys are the user's, and so may hold a whole connection string. */
+export function dotted(path: Path): string {
+  return maskSecrets(path.join('.'));
 }
 
 function keyOf(key: unknown): string {

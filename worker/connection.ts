@@ -1,5 +1,6 @@
 import { Client, Connection, type ConnectionOptions, isGrpcServiceError } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import { isLoopbackHost } from '../azure/loopback.js';
 import { HubferryError } from '../registry/errors.js';
 import { SEARCH_ATTRIBUTES, type SearchAttributeType } from './dev-server.js';
 import { messageOf } from './unknown.js';
@@ -14,11 +15,17 @@ export interface TemporalAddress {
  * After an outage grpc-js waits up to 20 s longer than the server needs; with these it is back within a second. The
  * pool is our own, so that the options hold even if another client of the process made the first connection.
  */
-export const CHANNEL_ARGS: NonNullable<ConnectionOptions['channelArgs']> = {
+const CHANNEL_ARGS: NonNullable<ConnectionOptions['channelArgs']> = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 500,
   'grpc.use_local_subchannel_pool': 1,
 };
+
+/**
+ * grpc-js follows http_proxy and https_proxy even to this machine, unless no_proxy names it. The worker's own, native
+ * connection does not look at these variables.
+ */
+const WITHOUT_PROXY = { 'grpc.enable_http_proxy': 0 } as const;
 
 /** How long a first connection may take, ms. */
 const CONNECT_TIMEOUT = 5_000;
@@ -41,7 +48,8 @@ export async function connectClient(
   const { address, namespace } = temporal;
   let connection: Connection;
   try {
-    connection = await Connection.connect({ address, connectTimeout, channelArgs: CHANNEL_ARGS });
+    const channelArgs = isLoopbackHost(address) ? { ...CHANNEL_ARGS, ...WITHOUT_PROXY } : CHANNEL_ARGS;
+    connection = await Connection.connect({ address, connectTimeout, channelArgs });
   } catch (error) {
     throw unreachable(`No Temporal server answers at ${address} (${reasonOf(error)}).`);
   }
@@ -65,12 +73,36 @@ export async function connectClient(
  * Registers the search attributes that a namespace lacks. A server that does not let us look is left alone: they may
  * be there, and the start of a run says so if not.
  *
- * @throws HubferryError TEMPORAL_UNREACHABLE if one is missing and may not be registered, or has another type
+ * @throws HubferryError TEMPORAL_REFUSED if one is missing and may not be registered, or has another type;
+ *   TEMPORAL_UNREACHABLE if the server does not answer
  */
 export async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<void> {
+  const missing = await missingAttributes(connection, namespace);
+  if (Object.keys(missing).length === 0) return;
+  try {
+    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });
+  } catch (error) {
+    // Another worker that started at the same time may have been first.
+    const names = Object.keys(await missingAttributes(connection, namespace));
+    if (names.length === 0) return;
+    const commands = names.map(
+      (name) =>
+        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${SEARCH_ATTRIBUTES[name]}`,
+    );
+    throw new HubferryError(
+      'TEMPORAL_REFUSED',
+      `The namespace ‘${namespace}’ lacks the search attributes ${names.join(', ')}, and this worker may not register them (${reasonOf(error)}). The command: ${commands.join('; ')}`,
+    );
+  }
+}
+
+type Attributes = Record<string, proto.temporal.api.enums.v1.IndexedValueType>;
+
+/** The search attributes that a namespace lacks, as far as the server lets us look. */
+async function missingAttributes(connection: Connection, namespace: string): Promise<Attributes> {
+  const missing: Attributes = {};
   const registered = await listAttributes(connection, namespace);
-  if (registered === undefined) return;
-  const missing: Record<string, proto.temporal.api.enums.v1.IndexedValueType> = {};
+  if (registered === undefined) return missing;
   for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
     const wanted = INDEXED_TYPE[type];
     const present = registered[name];
@@ -83,20 +115,7 @@ export async function ensureSearchAttributes(connection: Connection, namespace: 
       );
     }
   }
-  if (Object.keys(missing).length === 0) return;
-  try {
-    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });
-  } catch (error) {
-    const commands = Object.keys(missing).map(
-      (name) =>
-        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${SEARCH_ATTRIBUTES[name]}`,
-    );
-    throw new HubferryError(
-      'TEMPORAL_REFUSED',
-      `The namespace ‘${namespace}’ lacks the search attributes ${Object.keys(missing).join(', ')}, and this worker may not register them (${reasonOf(error)}).`,
-      `Let somebody who may do it run: ${commands.join('; ')}`,
-    );
-  }
+  return missing;
 }
 
 const { IndexedValueType } = proto.temporal.api.enums.v1;
@@ -122,8 +141,8 @@ async function listAttributes(connection: Connection, namespace: string) {
   }
 }
 
-function unreachable(message: string, hint?: string): HubferryError {
-  return new HubferryError('TEMPORAL_UNREACHABLE', message, hint);
+function unreachable(message: string): HubferryError {
+  return new HubferryError('TEMPORAL_UNREACHABLE', message);
 }
 
 function codeOf(error: unknown): number | undefined {

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HubferryError } from '../registry/errors.js';
 import { RUN_ATTRIBUTE } from '../workflows/messages.js';
-import { lastLine, withLog } from './log-file.js';
+import { bareEnvironment } from './bare-environment.js';
+import { lastLine, logSize, withLog } from './log-file.js';
 import { freePort, isPortFree, isPortOpen } from './port.js';
 
 export type SearchAttributeType = 'Keyword' | 'KeywordList' | 'Text' | 'Int' | 'Double' | 'Bool' | 'Datetime';
@@ -26,6 +27,11 @@ const START_TIMEOUT = 30_000;
 
 /** It normally ends within 1.1 s of SIGTERM. */
 const STOP_TIMEOUT = 10_000;
+
+/** Whether $HUBFERRY_FAST_TIMERS is switched on. */
+export function wantsFastTimers(env: NodeJS.ProcessEnv): boolean {
+  return !['', '0', 'false', 'no', 'off'].includes((env['HUBFERRY_FAST_TIMERS'] ?? '').toLowerCase());
+}
 
 /** How often another free port is tried when somebody else took the one that was free. */
 const PORT_TRIES = 5;
@@ -98,12 +104,13 @@ async function startOn(port: number, options: DevServerOptions): Promise<Attempt
   const ownLog = options.logFile === undefined;
   const logFile = options.logFile ?? join(mkdtempSync(join(tmpdir(), 'hubferry-server-')), 'server.log');
   const uiPort = options.ui ? await freePort() : null;
+  const logStart = logSize(logFile);
   // A file, not a pipe: with pipes the server dies with whoever started it.
   const child = withLog(logFile, (output) =>
     spawn(options.binary, serverArguments(port, uiPort, options), {
       stdio: ['ignore', output, output],
       detached: options.detached ?? false,
-      env: serverEnvironment(),
+      env: bareEnvironment(process.env),
     }),
   );
   const state = watchExit(child);
@@ -126,7 +133,7 @@ async function startOn(port: number, options: DevServerOptions): Promise<Attempt
   }
   if (state.gone || child.pid === undefined) {
     await state.exited;
-    const words = state.problem ?? lastLine(logFile) ?? 'it said nothing';
+    const words = state.problem ?? lastLine(logFile, logStart) ?? 'it said nothing';
     removeLog();
     return { words: ownLog ? words : `${words} (log: ${logFile})` };
   }
@@ -161,12 +168,6 @@ function serverArguments(port: number, uiPort: number | null, options: DevServer
   // Must be a quoted duration: a bare number is taken without a word and every timer hangs.
   if (options.fastTimers) args.push('--dynamic-config-value', 'history.timerProcessorMaxTimeShift="10ms"');
   return [...args, ...(options.extraArgs ?? [])];
-}
-
-/** The server needs none of the secrets that our own environment may hold. */
-function serverEnvironment(): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'XDG_CONFIG_HOME'];
-  return Object.fromEntries(kept.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
 interface ExitState {

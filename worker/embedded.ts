@@ -4,14 +4,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config/index.js';
-import { HubferryError, isErrorCode } from '../registry/errors.js';
+import { HubferryError } from '../registry/errors.js';
 import { childExit } from './child-exit.js';
 import { connectClient } from './connection.js';
-import { DEV_NAMESPACE } from './dev-server.js';
+import { DEV_NAMESPACE, wantsFastTimers } from './dev-server.js';
 import { entryCommand } from './entry.js';
+import { errorOf } from './fault.js';
 import { type Home, homeOf, lastUse, noteUse, prepareHome } from './home.js';
 import { isHeld, type Lock, readLock } from './lock.js';
-import { lastLine, withLog } from './log-file.js';
+import { lastLine, logSize, withLog } from './log-file.js';
 import { describeWork, isIdle, type OpenWork, openWork } from './open-work.js';
 import { isPortOpen } from './port.js';
 import { endProcess, findByArguments, isAlive, type ProcessId, send } from './processes.js';
@@ -51,7 +52,7 @@ export interface EmbeddedOptions {
   readonly idle?: number;
   /** Told about what takes time. */
   readonly log?: (line: string) => void;
-  /** Timers of 10 ms instead of a second (default: whether $HUBFERRY_FAST_TIMERS is set). Tests and demo only. */
+  /** Timers of 10 ms instead of a second (default: $HUBFERRY_FAST_TIMERS). Tests and demo only. */
   readonly fastTimers?: boolean;
   /** For tests: the version we pretend to be, and a stand-in for the worker's command. */
   readonly version?: string;
@@ -86,7 +87,7 @@ export async function ensureEmbedded(
       const binary = await findServer({ log });
       log('starting the embedded server and worker …');
       deadline = Date.now() + START_TIMEOUT;
-      await launch(home, specOf(home, config, version, binary.path, options));
+      await launch(home, specOf(home, config, version, binary.path, options), deadline);
       continue;
     }
     if (lock.state !== 'ready') {
@@ -94,7 +95,7 @@ export async function ensureEmbedded(
       continue;
     }
     if (lock.config.hash !== config.hash || lock.version !== version) {
-      await replace(home, lock, log);
+      await replace(home, config, lock, log);
       continue;
     }
     const server = await attach(home, lock);
@@ -201,9 +202,14 @@ async function attach(home: Home, lock: Lock): Promise<EmbeddedServer | null> {
 }
 
 /** Another version or configuration gives way when it is idle. */
-async function replace(home: Home, lock: Lock, log: (line: string) => void): Promise<void> {
+async function replace(
+  home: Home,
+  config: Pick<Config, 'path' | 'hash'>,
+  lock: Lock,
+  log: (line: string) => void,
+): Promise<void> {
   const work = await askWork(lock);
-  if (work !== null && !isIdle(work)) throw otherConfiguration(home, lock, work);
+  if (work !== null && !isIdle(work)) throw otherConfiguration(home, config, lock, work);
   const sinceUse = Date.now() - lastUse(home);
   if (work === null || sinceUse < ATTACH_TIME) {
     await pause(work === null ? LOOK_PAUSE : Math.max(LOOK_PAUSE, ATTACH_TIME - sinceUse));
@@ -222,9 +228,18 @@ async function replace(home: Home, lock: Lock, log: (line: string) => void): Pro
   }
 }
 
-function otherConfiguration(home: Home, lock: Lock, work: OpenWork): HubferryError {
-  const holder = `The embedded server in ${home.folder} runs with ${lock.config.path} (hubferry ${lock.version})`;
-  return new HubferryError('OTHER_CONFIGURATION', `${holder} and has ${describeWork(work)}.`);
+function otherConfiguration(
+  home: Home,
+  config: Pick<Config, 'path' | 'hash'>,
+  lock: Lock,
+  work: OpenWork,
+): HubferryError {
+  const server = `The embedded server in ${home.folder} (hubferry ${lock.version})`;
+  const edited = lock.config.path === resolve(config.path) && lock.config.hash !== config.hash;
+  const started = edited
+    ? `was started with an earlier content of ${lock.config.path} (or other NODE_EXTRA_CA_CERTS)`
+    : `runs with ${lock.config.path}`;
+  return new HubferryError('OTHER_CONFIGURATION', `${server} ${started} and has ${describeWork(work)}.`);
 }
 
 function serverOf(lock: Lock): EmbeddedServer {
@@ -274,14 +289,18 @@ function specOf(
     version,
     config: { path, hash: config.hash },
     idle: options.idle ?? (seconds > 0 ? seconds * 1_000 : IDLE),
-    fastTimers: options.fastTimers ?? Boolean(process.env['HUBFERRY_FAST_TIMERS']),
+    fastTimers: options.fastTimers ?? wantsFastTimers(process.env),
     worker: options.workerCommand ?? worker,
   };
 }
 
-/** Starts a supervisor and returns when it is ready, or when another one was first. */
-async function launch(home: Home, spec: SupervisorSpec): Promise<void> {
+/**
+ * Starts a supervisor and returns when it is ready, when another one was first, or at the deadline (ms since 1970), to
+ * look again.
+ */
+async function launch(home: Home, spec: SupervisorSpec, deadline: number): Promise<void> {
   const [program, ...args] = entryCommand('./supervisor-main');
+  const logStart = logSize(home.supervisorLog);
   const child = withLog(home.supervisorLog, (output) =>
     spawn(program, [...args, JSON.stringify(spec)], {
       // In a session of its own: neither Ctrl-C nor the end of the terminal reaches it.
@@ -292,27 +311,35 @@ async function launch(home: Home, spec: SupervisorSpec): Promise<void> {
       env: portableEnvironment(),
     }),
   );
-  const news = await firstNews(child);
+  const news = await firstNews(child, deadline);
   if (child.connected) child.disconnect();
   child.unref();
   const kind = textOf(news, 'kind');
-  if (kind === 'ready' || kind === 'taken') return;
-  const code = textOf(news, 'code');
-  const message = textOf(news, 'message');
-  if (isErrorCode(code) && message !== undefined) throw new HubferryError(code, message);
-  const words = lastLine(home.supervisorLog) ?? 'it said nothing';
-  throw new HubferryError(
-    'EMBEDDED_FAILED',
-    `The embedded supervisor does not start: ${words}. Its log: ${home.supervisorLog}`,
+  if (kind === 'ready' || kind === 'taken' || kind === 'none yet') return;
+  const words = lastLine(home.supervisorLog, logStart) ?? 'it said nothing';
+  throw (
+    errorOf(news) ??
+    new HubferryError(
+      'EMBEDDED_FAILED',
+      `The embedded supervisor does not start: ${words}. Its log: ${home.supervisorLog}`,
+    )
   );
 }
 
-/** What the supervisor says first, or undefined if it ends without a word. */
-async function firstNews(child: ChildProcess): Promise<unknown> {
+/** What the supervisor says first; undefined if it ends without a word. */
+async function firstNews(child: ChildProcess, deadline: number): Promise<unknown> {
   const news = new Promise<unknown>((resolveNews) => {
     child.once('message', (message) => resolveNews(message));
   });
-  return await Promise.race([news, childExit(child).then(() => undefined)]);
+  const timer = new AbortController();
+  const late = pause(deadline - Date.now(), { kind: 'none yet' }, { signal: timer.signal }).catch(
+    () => undefined,
+  );
+  try {
+    return await Promise.race([news, childExit(child).then(() => undefined), late]);
+  } finally {
+    timer.abort();
+  }
 }
 
 /** Our environment, readable from another working directory. */

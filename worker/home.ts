@@ -9,7 +9,7 @@ import {
   statSync,
   utimesSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { HubferryError } from '../registry/errors.js';
 import { messageOf, textOf } from './unknown.js';
@@ -42,10 +42,15 @@ export function homeOf(folder?: string, env: NodeJS.ProcessEnv = process.env): H
 }
 
 function dataFolder(env: NodeJS.ProcessEnv): string {
-  const user = env['HOME'] ?? homedir();
+  const user = userFolder(env);
   return process.platform === 'darwin'
     ? join(user, 'Library', 'Application Support', 'hubferry')
     : join(env['XDG_DATA_HOME'] || join(user, '.local', 'share'), 'hubferry');
+}
+
+/** The user's own folder; an empty HOME counts as none, since paths would then depend on the working directory. */
+export function userFolder(env: NodeJS.ProcessEnv): string {
+  return env['HOME'] || userInfo().homedir;
 }
 
 /**

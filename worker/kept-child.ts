@@ -27,17 +27,19 @@ const FIRST_TRIES = 3;
 /** Tries to bring a child up again, over about a minute, before the whole is given up. */
 const LATER_TRIES = 12;
 
-/** A child that lived this long is started again at once when it dies, ms. */
+/** A child that was up for this long is started again at once when it dies, ms. */
 const HEALTHY = 30_000;
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
 /**
- * A child process that is started again whenever it dies, with growing pauses.
+ * A child process that is started again whenever it dies, with pauses that grow with every start that fails and every
+ * life that is short, up to 10 s.
  *
  * `starting` → `up` → (it dies) → `pausing` → `starting` …; from anywhere to `stopped`, by `stop()` or when too many
- * starts in a row failed. Only `up` has a child that is ready.
+ * starts in a row failed. Lives, however short, are not given up: each does some work. Only `up` has a child that is
+ * ready.
  */
 export class KeptChild {
   readonly #options: KeptChildOptions;
@@ -71,16 +73,19 @@ export class KeptChild {
     const { name, log } = this.#options;
     let wasUp = false;
     let failures = 0;
+    let shortLives = 0;
     while (!this.#stopped) {
-      const began = Date.now();
       try {
+        let upSince = 0;
         const how = await this.#live(() => {
+          upSince = Date.now();
           wasUp = true;
+          failures = 0;
           up();
         });
         if (this.#stopped) break;
-        log.warn({ child: name, how }, 'child died; it is started again');
-        failures = Date.now() - began > HEALTHY ? 0 : failures + 1;
+        shortLives = Date.now() - upSince > HEALTHY ? 0 : shortLives + 1;
+        log.warn({ child: name, how, shortLives }, 'child died; it is started again');
       } catch (error) {
         if (this.#stopped) break;
         failures++;
@@ -94,7 +99,7 @@ export class KeptChild {
           return;
         }
       }
-      await this.#pause(failures);
+      await this.#pause(failures + shortLives);
     }
     failed(new HubferryError('EMBEDDED_FAILED', `The ${name} was stopped before it was up.`));
   }
@@ -114,9 +119,9 @@ export class KeptChild {
     return how;
   }
 
-  async #pause(failures: number): Promise<void> {
-    if (failures === 0) return;
-    const time = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+  async #pause(faults: number): Promise<void> {
+    if (faults === 0) return;
+    const time = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (faults - 1));
     await pause(time, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 

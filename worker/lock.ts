@@ -30,7 +30,7 @@ export interface Lock {
   readonly worker: ProcessId | null;
 }
 
-/** Reading, judging and replacing a lock takes a few ms; a guard older than this was left by a crash. */
+/** Reading, judging and replacing a lock takes a few ms; a guard further than this from now, ms, was left by a crash. */
 const GUARD_STALE = 5_000;
 
 /** Pause between two tries for the guard, ms. */
@@ -84,11 +84,9 @@ export function isStill(home: Home, lock: Lock): boolean {
   return readLock(home)?.id === lock.id;
 }
 
-/** Replaces our own lock. */
-export function updateLock(home: Home, lock: Lock, change: Partial<Lock>): Lock {
-  const next = { ...lock, ...change };
-  if (isStill(home, lock)) write(home, next);
-  return next;
+/** Writes our own lock anew, unless we lost it. @throws the system's error, on a full disk for example */
+export function rewriteLock(home: Home, lock: Lock): void {
+  if (isStill(home, lock)) write(home, lock);
 }
 
 /** Leaves what comes after us: another lock, or none. */
@@ -103,8 +101,13 @@ export async function releaseLock(home: Home, lock: Lock, rest: Lock | null): Pr
 /** Complete or not at all: readers never see half a file. */
 function write(home: Home, lock: Lock): void {
   const draft = `${home.lock}.${process.pid}`;
-  writeFileSync(draft, `${JSON.stringify(lock, null, 2)}\n`, { mode: 0o600 });
-  renameSync(draft, home.lock);
+  try {
+    writeFileSync(draft, `${JSON.stringify(lock, null, 2)}\n`, { mode: 0o600 });
+    renameSync(draft, home.lock);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
 }
 
 /**
@@ -115,7 +118,8 @@ async function underGuard<T>(home: Home, step: () => T): Promise<T> {
   const guard = `${home.lock}.guard`;
   while (!createNew(guard)) {
     const made = statSync(guard, { throwIfNoEntry: false })?.mtimeMs;
-    if (made !== undefined && Date.now() - made > GUARD_STALE) rmSync(guard, { force: true });
+    // A clock that was set back leaves a guard from the future, which would never grow old.
+    if (made !== undefined && Math.abs(Date.now() - made) > GUARD_STALE) rmSync(guard, { force: true });
     await pause(GUARD_PAUSE);
   }
   try {

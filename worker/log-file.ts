@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 
 /** A log is emptied when it is longer than this; what it held stays beside it until the next time. */
 const MAX_BYTES = 10 * 1024 * 1024;
@@ -18,16 +18,27 @@ export function withLog<T>(path: string, step: (fd: number) => T): T {
  * open; the child appends, so it goes on at the new end.
  */
 export function trimLog(path: string, maxBytes = MAX_BYTES): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size <= maxBytes) return;
-  copyFileSync(path, `${path}.1`);
+  if (logSize(path) <= maxBytes) return;
+  const former = `${path}.1`;
+  try {
+    copyFileSync(path, former);
+  } catch {
+    // Most likely the disk is full: then room counts more than old lines.
+    rmSync(former, { force: true });
+  }
   truncateSync(path, 0);
 }
 
-/** The last line that says something, at most 300 characters. */
-export function lastLine(path: string): string | null {
+/** Length of a log in bytes, 0 if there is none yet: where what is said from now on begins. */
+export function logSize(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** The last line that says something, at most 300 characters, of what was written behind `from` bytes. */
+export function lastLine(path: string, from = 0): string | null {
   try {
-    return readFileSync(path, 'utf8').trimEnd().split('\n').at(-1)?.trim().slice(0, 300) || null;
+    const text = readFileSync(path).subarray(from).toString('utf8');
+    return text.trimEnd().split('\n').at(-1)?.trim().slice(0, 300) || null;
   } catch {
     return null;
   }

@@ -1,8 +1,22 @@
 import { type Logger, pino } from 'pino';
+import { HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { scrubFields } from './scrub.js';
 
 export type { Logger };
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** The level in $HUBFERRY_LOG_LEVEL, by default `info`. @throws HubferryError USAGE */
+export function logLevel(env: NodeJS.ProcessEnv): string {
+  const level = env['HUBFERRY_LOG_LEVEL'] || 'info';
+  if (LEVELS.includes(level)) return level;
+  throw new HubferryError(
+    'USAGE',
+    `HUBFERRY_LOG_LEVEL is ‘${maskSecrets(level)}’; expected ${LEVELS.join(', ')}.`,
+    'Set it to one of these, or unset it.',
+  );
+}
 
 export interface LogOptions {
   /** Default `info`. */

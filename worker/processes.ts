@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { HubferryError } from '../registry/errors.js';
 
 /** A process that can be told from a later one that got the same pid. */
 export interface ProcessId {
@@ -14,6 +15,9 @@ const isLinux = process.platform === 'linux';
 /** Pause between two looks at a process that is to end, ms. */
 const LOOK_PAUSE = 20;
 
+/** A killed process is gone at once, unless it waits for a slow disk. */
+const KILL_WAIT = 10_000;
+
 /** A living process by its pid, or null. A zombie, which only waits to be collected, does not live. */
 export function identify(pid: number): ProcessId | null {
   if (!answersSignal(pid)) return null;
@@ -21,6 +25,8 @@ export function identify(pid: number): ProcessId | null {
   try {
     const output = execFileSync('ps', ['-o', 'state=,lstart=', '-p', String(pid)], {
       encoding: 'utf8',
+      // Whoever asks must read the same time of birth.
+      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     }).trim();
     return output === '' || output.startsWith('Z') ? null : { pid, born: output.replace(/^\S+\s+/, '') };
   } catch {
@@ -34,18 +40,31 @@ export function isAlive(known: ProcessId): boolean {
   return now !== null && (now.born === null || known.born === null || now.born === known.born);
 }
 
-/** Ends a process: SIGTERM, after `grace` ms SIGKILL; returns when it is gone. */
-export async function endProcess(known: ProcessId, grace: number): Promise<void> {
-  const deadline = Date.now() + grace;
-  let killed = false;
+/**
+ * Ends a process: SIGTERM, after `grace` ms SIGKILL; returns when it is gone.
+ *
+ * @param killWait how long a killed process may take to be gone, ms
+ * @throws HubferryError EMBEDDED_FAILED if it lives on: it is somebody else's, or hangs in the kernel
+ */
+export async function endProcess(known: ProcessId, grace: number, killWait = KILL_WAIT): Promise<void> {
   send(known, 'SIGTERM');
+  if (await isGoneWithin(known, grace)) return;
+  send(known, 'SIGKILL');
+  if (await isGoneWithin(known, killWait)) return;
+  throw new HubferryError(
+    'EMBEDDED_FAILED',
+    `Process ${known.pid} cannot be ended.`,
+    'See whose it is (`ps`), end it, then run the command again.',
+  );
+}
+
+async function isGoneWithin(known: ProcessId, time: number): Promise<boolean> {
+  const deadline = Date.now() + time;
   while (isAlive(known)) {
-    if (!killed && Date.now() > deadline) {
-      killed = true;
-      send(known, 'SIGKILL');
-    }
+    if (Date.now() > deadline) return false;
     await pause(LOOK_PAUSE);
   }
+  return true;
 }
 
 /** Sends a signal if this very process still lives. */

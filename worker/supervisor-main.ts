@@ -14,7 +14,9 @@ const supervisor = new Supervisor(spec, log);
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => void supervisor.end(signal));
 }
-process.on(END_IF_IDLE, () => void supervisor.endIfIdle());
+process.on(END_IF_IDLE, () => {
+  void supervisor.endIfIdle().catch((error: unknown) => log.error({ reason: messageOf(error) }, 'not ended'));
+});
 process.on('uncaughtException', (error) => {
   // Children that are ours end with us; the next start finds a dead lock.
   log.error({ err: error }, 'supervisor failed');

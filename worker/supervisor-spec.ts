@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../registry/errors.js';
+import type { Fault } from './fault.js';
 
 /** All that a supervisor needs to know; it comes as JSON on its command line, so it holds no secret. */
 export interface SupervisorSpec {
@@ -10,7 +10,7 @@ export interface SupervisorSpec {
   /** Ends after this many ms without use, open run or schedule. */
   readonly idle: number;
   readonly fastTimers: boolean;
-  /** Program and arguments of the worker; `--address host:port` is added. */
+  /** Program and arguments of the worker; `--address` and `--wait` are added. */
   readonly worker: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export type SupervisorNews =
   | { readonly kind: 'ready' }
   /** Another supervisor was first. */
   | { readonly kind: 'taken' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+  | ({ readonly kind: 'failed' } & Fault);
 
 /** Tells a supervisor to end if it is idle, however short that time; SIGTERM ends it in any case. */
 export const END_IF_IDLE = 'SIGUSR2';

@@ -3,9 +3,10 @@ import type { Client, Connection } from '@temporalio/client';
 import { HubferryError } from '../registry/errors.js';
 import { connectClient } from './connection.js';
 import { DEV_NAMESPACE, startDevServer } from './dev-server.js';
+import { faultOf } from './fault.js';
 import { type Home, homeOf, lastUse, prepareHome } from './home.js';
 import { KeptChild, type RunningChild } from './kept-child.js';
-import { isStill, type Lock, releaseLock, takeLock, updateLock } from './lock.js';
+import { isStill, type Lock, releaseLock, rewriteLock, takeLock } from './lock.js';
 import type { Logger } from './log.js';
 import { trimLog } from './log-file.js';
 import { describeWork, isIdle, type OpenWork, openWork } from './open-work.js';
@@ -41,6 +42,11 @@ export class Supervisor {
   readonly #ended: Promise<void>;
   #resolveEnded: () => void = () => undefined;
   #lock: Lock | null = null;
+  /** Our lock is newer than its file, which could not be written. */
+  #unwritten = false;
+  /** The lock that tells whose the open runs are: that of our predecessor, until we know that they may be ours. */
+  #former: Lock | null = null;
+  #owner = false;
   #port = 0;
   #temporal: { connection: Connection; client: Client } | null = null;
   #lastBusy = Date.now();
@@ -60,46 +66,40 @@ export class Supervisor {
       log,
       onGivenUp,
       start: () => this.#startServer(),
-      onUp: (child) => this.#note({ server: identify(child.pid), port: this.#port }),
+      onUp: (child) => void this.#note({ server: identify(child.pid), port: this.#port }),
     });
     this.#worker = new KeptChild({
       name: 'worker',
       log,
       onGivenUp,
       start: (signal) => this.#startWorker(signal),
-      onUp: (child) => this.#note({ worker: identify(child.pid) }),
     });
   }
 
   /** Runs until its end. `tell` is called once, when it is ready or will never be. */
   async run(tell: (news: SupervisorNews) => void): Promise<void> {
-    prepareHome(this.#home);
-    const self: ProcessId = identify(process.pid) ?? { pid: process.pid, born: null };
-    const { version, config } = this.#spec;
-    const taking = await takeLock(this.#home, { supervisor: self, version, config });
-    if (!taking.taken) {
-      tell({ kind: 'taken' });
-      return;
-    }
-    this.#lock = taking.lock;
     try {
-      await this.#endOrphans(taking.former);
-      this.#port = await this.#choosePort(taking.former);
+      if (!(await this.#takeLock())) {
+        tell({ kind: 'taken' });
+        return;
+      }
+      await this.#endOrphans();
+      this.#port = await this.#choosePort();
       await this.#server.start();
       await this.#connect();
-      await this.#refuseOthersRuns(taking.former);
+      await this.#refuseOthersRuns();
+      this.#owner = !this.#final; // told to end meanwhile, we must leave the runs to whom they belong
       await this.#worker.start();
     } catch (error) {
       this.#log.error({ reason: messageOf(error) }, 'start failed');
       if (this.#final) await this.#ended;
-      else await this.#close(isForeign(error) ? taking.former : null);
-      const code = error instanceof HubferryError ? error.code : 'EMBEDDED_FAILED';
-      tell({ kind: 'failed', code, message: messageOf(error) });
+      else await this.#close();
+      tell({ kind: 'failed', ...faultOf(error, 'EMBEDDED_FAILED') });
       return;
     }
     if (!this.#final) {
       this.#note({ state: 'ready' });
-      this.#log.info({ port: this.#port, config: config.path }, 'ready');
+      this.#log.info({ port: this.#port, config: this.#spec.config.path }, 'ready');
       tell({ kind: 'ready' });
       this.#lookLater();
     }
@@ -113,11 +113,11 @@ export class Supervisor {
     clearTimeout(this.#looking);
     this.#log.info({ reason }, 'ending');
     this.#note({ state: 'ending' });
-    const work = await this.#work();
-    // Its runs go on at the next start, so the next start must know whose they are.
-    const rest = work !== null && !isIdle(work) ? this.#lock : null;
-    await this.#close(rest);
-    this.#resolveEnded();
+    try {
+      await this.#close();
+    } finally {
+      this.#resolveEnded();
+    }
   }
 
   /** Ends if nothing is open. `idle`: only if no command used the server for so long, ms. */
@@ -126,12 +126,26 @@ export class Supervisor {
     const used = lastUse(this.#home);
     if (Date.now() - Math.max(used, this.#lastBusy) < idle) return;
     // Commands note their use first and read the state afterwards; here it is the other way round. So either they see
-    // that we end and wait, or we see that they came and stay.
-    this.#note({ state: 'ending' });
-    const work = await this.#work();
-    if (this.#final) return;
-    if (work !== null && isIdle(work) && lastUse(this.#home) === used) await this.end('idle');
-    else this.#note({ state: 'ready' });
+    // that we end and wait, or we see that they came and stay. If they cannot see it, we stay.
+    const noted = this.#note({ state: 'ending' });
+    try {
+      const work = noted ? await this.#work() : null;
+      if (work !== null && isIdle(work) && lastUse(this.#home) === used) await this.end('idle');
+    } finally {
+      if (!this.#final) this.#note({ state: 'ready' });
+    }
+  }
+
+  /** False if a living supervisor has it. */
+  async #takeLock(): Promise<boolean> {
+    prepareHome(this.#home);
+    const supervisor: ProcessId = identify(process.pid) ?? { pid: process.pid, born: null };
+    const { version, config } = this.#spec;
+    const taking = await takeLock(this.#home, { supervisor, version, config });
+    if (!taking.taken) return false;
+    this.#lock = taking.lock;
+    this.#former = taking.former;
+    return true;
   }
 
   async #startServer(): Promise<RunningChild> {
@@ -153,6 +167,8 @@ export class Supervisor {
       command: [...this.#spec.worker, '--address', this.#address],
       logFile: this.#home.workerLog,
       signal,
+      // At once: a start takes seconds, and whoever comes after a crash of ours must find it.
+      onSpawn: (pid) => this.#note({ worker: identify(pid) }),
     });
   }
 
@@ -164,8 +180,8 @@ export class Supervisor {
   }
 
   /** Two servers on one database file start without a word and then fight, so what is left of a crash is ended first. */
-  async #endOrphans(former: Lock | null): Promise<void> {
-    const children = [former?.server, former?.worker].filter(
+  async #endOrphans(): Promise<void> {
+    const children = [this.#former?.server, this.#former?.worker].filter(
       (child): child is ProcessId => child !== null && child !== undefined && child.born !== null,
     );
     const servers = findByArguments('--db-filename', this.#home.database);
@@ -173,21 +189,23 @@ export class Supervisor {
   }
 
   /** The former port if it can be had, so that clients of a server that crashed find the new one. */
-  async #choosePort(former: Lock | null): Promise<number> {
-    const port = former?.port;
+  async #choosePort(): Promise<number> {
+    const port = this.#former?.port;
     return port && (await isPortFree(port)) ? port : await freePort();
   }
 
   /** Open runs of another configuration would meet a worker that does not know their hubs, and fail. */
-  async #refuseOthersRuns(former: Lock | null): Promise<void> {
+  async #refuseOthersRuns(): Promise<void> {
     const { config } = this.#spec;
+    const former = this.#former;
     if (former === null || former.config.path === config.path || former.config.hash === config.hash) return;
     if (!existsSync(former.config.path)) return; // nobody can go on with them any more
     const work = await this.#work();
-    if (work === null || isIdle(work)) return;
+    if (work !== null && isIdle(work)) return;
+    const held = work === null ? 'does not say whether it holds runs' : `holds ${describeWork(work)}`;
     throw new HubferryError(
       'OTHER_CONFIGURATION',
-      `The embedded server in ${this.#home.folder} holds ${describeWork(work)} of ${former.config.path}.`,
+      `The embedded server in ${this.#home.folder} ${held} of ${former.config.path}.`,
     );
   }
 
@@ -216,9 +234,12 @@ export class Supervisor {
   #lookLater(): void {
     const time = Math.min(LONGEST_LOOK, Math.max(100, this.#spec.idle / 4));
     this.#looking = setTimeout(() => {
-      void this.#look().finally(() => {
-        if (!this.#final) this.#lookLater();
-      });
+      // A look that fails, on a full disk for example, must not take open runs with it: the next one may do better.
+      void this.#look()
+        .catch((error: unknown) => this.#log.error({ reason: messageOf(error) }, 'look failed'))
+        .finally(() => {
+          if (!this.#final) this.#lookLater();
+        });
     }, time);
   }
 
@@ -227,28 +248,46 @@ export class Supervisor {
       await this.end('the lock file is not ours any more');
       return;
     }
-    for (const log of [this.#home.serverLog, this.#home.workerLog, this.#home.supervisorLog]) trimLog(log);
+    if (this.#unwritten) this.#note({});
     const work = await this.#work();
     if (work === null || !isIdle(work)) this.#lastBusy = Date.now();
     else await this.endIfIdle(this.#spec.idle);
+    for (const log of [this.#home.serverLog, this.#home.workerLog, this.#home.supervisorLog]) trimLog(log);
   }
 
-  #note(change: Partial<Lock>): void {
-    if (this.#lock !== null) this.#lock = updateLock(this.#home, this.#lock, change);
+  /** Changes our lock; false if the file could not be written, which the next look tries again. */
+  #note(change: Partial<Lock>): boolean {
+    if (this.#lock === null) return false;
+    this.#lock = { ...this.#lock, ...change };
+    try {
+      rewriteLock(this.#home, this.#lock);
+      this.#unwritten = false;
+    } catch (error) {
+      this.#log.error({ reason: messageOf(error) }, 'the lock file cannot be written');
+      this.#unwritten = true;
+    }
+    return !this.#unwritten;
   }
 
   /** The worker first: it drains against a living server. */
-  async #close(rest: Lock | null): Promise<void> {
+  async #close(): Promise<void> {
     this.#final = true;
+    const work = await this.#work();
     await this.#worker.stop();
     await this.#temporal?.connection.close();
     await this.#server.stop();
-    if (this.#lock === null) return;
-    const remains = rest && ({ ...rest, state: 'stopped', server: null, worker: null } satisfies Lock);
-    await releaseLock(this.#home, this.#lock, remains);
+    await this.#release(work !== null && isIdle(work));
   }
-}
 
-function isForeign(error: unknown): boolean {
-  return error instanceof HubferryError && error.code === 'OTHER_CONFIGURATION';
+  /** Open runs go on at the next start, so unless there are none the next start must know whose they are. */
+  async #release(idle: boolean): Promise<void> {
+    if (this.#lock === null) return;
+    const left = this.#owner ? this.#lock : this.#former;
+    const rest: Lock | null =
+      idle || left === null ? null : { ...left, state: 'stopped', server: null, worker: null };
+    await releaseLock(this.#home, this.#lock, rest).catch((error: unknown) =>
+      // Our end makes it a dead lock, which holds nothing and still says whose the runs are.
+      this.#log.error({ reason: messageOf(error) }, 'the lock file cannot be released'),
+    );
+  }
 }

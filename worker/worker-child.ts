@@ -1,21 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { HubferryError, isErrorCode } from '../registry/errors.js';
+import { HubferryError } from '../registry/errors.js';
 import { childExit } from './child-exit.js';
+import { errorOf } from './fault.js';
 import type { RunningChild } from './kept-child.js';
-import { lastLine, withLog } from './log-file.js';
+import { lastLine, logSize, withLog } from './log-file.js';
 import { SUPERVISED } from './supervisor-spec.js';
-import { propertyOf, textOf } from './unknown.js';
+import { propertyOf } from './unknown.js';
 
-/** Longer than the worker itself waits for the server; after this it hangs. */
+/** How long the worker may wait for the server, seconds: it was just up, so this only bridges its own restart. */
+const SERVER_WAIT = 60;
+
+/** Longer than that and the worker's own start; after this it hangs. */
 const READY_TIMEOUT = 90_000;
 
 /** Longer than the worker's own grace and force times. */
 const STOP_TIMEOUT = 25_000;
 
 export interface WorkerChildOptions {
-  /** Program and arguments. */
+  /** Program and arguments; `--wait` is added. */
   readonly command: readonly string[];
   readonly logFile: string;
+  /** Told as soon as the process is there, long before it is ready. */
+  readonly onSpawn: (pid: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -25,16 +31,18 @@ export interface WorkerChildOptions {
  * @throws HubferryError what the worker said was wrong, or EMBEDDED_FAILED
  */
 export async function startWorkerChild(options: WorkerChildOptions): Promise<RunningChild> {
-  const { command, logFile, signal } = options;
+  const { command, logFile } = options;
   const [program = '', ...args] = command;
+  const logStart = logSize(logFile);
   const child = withLog(logFile, (output) =>
-    spawn(program, args, {
+    spawn(program, [...args, '--wait', String(SERVER_WAIT)], {
       stdio: ['ignore', output, output, 'ipc'],
       env: { ...process.env, [SUPERVISED]: '1' },
     }),
   );
   const ended = childExit(child);
-  await ready(child, ended, signal, logFile);
+  if (child.pid !== undefined) options.onSpawn(child.pid);
+  await ready(child, ended, logStart, options);
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
@@ -47,14 +55,14 @@ export async function startWorkerChild(options: WorkerChildOptions): Promise<Run
 async function ready(
   child: ChildProcess,
   ended: Promise<string>,
-  signal: AbortSignal,
-  logFile: string,
+  logStart: number,
+  { signal, logFile }: WorkerChildOptions,
 ): Promise<void> {
   let fault: HubferryError | undefined;
   const said = new Promise<'ready'>((resolve) => {
     child.on('message', (message) => {
       if (message === 'ready') resolve('ready');
-      else fault = faultOf(message) ?? fault;
+      else fault = errorOf(propertyOf(message, 'failed')) ?? fault;
     });
   });
   const kill = (): void => void child.kill('SIGKILL');
@@ -64,7 +72,7 @@ async function ready(
   clearTimeout(timer);
   signal.removeEventListener('abort', kill);
   if (how === 'ready') return;
-  const words = lastLine(logFile);
+  const words = lastLine(logFile, logStart);
   throw (
     fault ??
     new HubferryError(
@@ -72,11 +80,4 @@ async function ready(
       `The embedded worker does not start (${how})${words ? `: ${words}` : ''}. Its log: ${logFile}`,
     )
   );
-}
-
-function faultOf(message: unknown): HubferryError | undefined {
-  const failed = propertyOf(message, 'failed');
-  const code = textOf(failed, 'code');
-  const words = textOf(failed, 'message');
-  return isErrorCode(code) && words !== undefined ? new HubferryError(code, words) : undefined;
 }

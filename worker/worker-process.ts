@@ -5,17 +5,15 @@ import type { Config } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { TASK_QUEUE } from '../workflows/messages.js';
 import { connectClient, ensureSearchAttributes, type TemporalAddress } from './connection.js';
-import { createLogger, type Logger } from './log.js';
+import { type Fault, faultOf } from './fault.js';
+import { createLogger, type Logger, logLevel } from './log.js';
 import { installRuntime } from './runtime.js';
 import { SUPERVISED } from './supervisor-spec.js';
-import { messageOf } from './unknown.js';
 import { VERSION } from './version.js';
 import { createWorkers, type WorkerTuning } from './worker.js';
 
-/** What a worker process tells the process that started it with an IPC channel, before it ends with a fault. */
-export interface WorkerFault {
-  readonly failed: { readonly code: string; readonly message: string };
-}
+/** What a worker process tells the process that started it with an IPC channel: that it works, or why it ends. */
+type WorkerNews = 'ready' | { readonly failed: Fault };
 
 /** How long a worker waits for its server by default, ms: in a cluster both may start at once. */
 const SERVER_WAIT = 120_000;
@@ -41,7 +39,7 @@ export interface WorkerProcessOptions extends TemporalAddress {
  * IPC channel, if there is one), and returns when SIGTERM or SIGINT has drained it. A second signal ends the process at
  * once. The caller exits the process afterwards, since native handles may outlive the worker.
  *
- * @throws HubferryError TEMPORAL_UNREACHABLE
+ * @throws HubferryError TEMPORAL_UNREACHABLE, TEMPORAL_REFUSED, USAGE for a wrong HUBFERRY_LOG_LEVEL
  */
 export async function runWorkerProcess(options: WorkerProcessOptions): Promise<void> {
   // A parent that is gone must not take us with it through a write to its pipe or channel.
@@ -49,15 +47,14 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<v
   try {
     await work(options);
   } catch (error) {
-    const code = error instanceof HubferryError ? error.code : 'INTERNAL';
-    await tellParent({ failed: { code, message: messageOf(error) } });
+    await tellParent({ failed: faultOf(error, 'INTERNAL') });
     throw error;
   }
 }
 
 async function work(options: WorkerProcessOptions): Promise<void> {
   const { config, address, namespace, tuning = {} } = options;
-  const log = createLogger({ level: process.env['HUBFERRY_LOG_LEVEL'] ?? 'info' });
+  const log = createLogger({ level: logLevel(process.env) });
   installRuntime(log);
   const stop = stopSignal(log);
 
@@ -90,7 +87,11 @@ function stopSignal(log: Logger): AbortSignal {
   };
   process.on('SIGTERM', () => stop('SIGTERM', 143));
   process.on('SIGINT', () => stop('SIGINT', 130));
-  if (process.env[SUPERVISED]) process.once('disconnect', () => stop('supervisor gone', 1));
+  if (process.env[SUPERVISED]) {
+    process.once('disconnect', () => stop('supervisor gone', 1));
+    // It may have died while our modules were loaded, when nobody listened.
+    if (!process.connected) stop('supervisor gone', 1);
+  }
   return controller.signal;
 }
 
@@ -139,9 +140,9 @@ async function announce(options: WorkerProcessOptions): Promise<void> {
   await tellParent('ready');
 }
 
-async function tellParent(message: string | WorkerFault): Promise<void> {
+async function tellParent(news: WorkerNews): Promise<void> {
   if (!process.connected) return;
   await new Promise<void>((resolve) => {
-    process.send?.(message, undefined, undefined, () => resolve());
+    process.send?.(news, undefined, undefined, () => resolve());
   });
 }

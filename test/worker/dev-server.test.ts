@@ -1,12 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectClient, ensureSearchAttributes } from '../../worker/connection.js';
-import { type DevServer, SEARCH_ATTRIBUTES, startDevServer } from '../../worker/dev-server.js';
+import {
+  type DevServer,
+  SEARCH_ATTRIBUTES,
+  startDevServer,
+  wantsFastTimers,
+} from '../../worker/dev-server.js';
 import { freePort } from '../../worker/port.js';
 import { identify } from '../../worker/processes.js';
 import { findServer } from '../../worker/server-binary.js';
@@ -21,15 +26,25 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+test.each([
+  [undefined, false],
+  ['', false],
+  ['0', false],
+  ['False', false],
+  ['1', true],
+  ['yes', true],
+])('HUBFERRY_FAST_TIMERS=%s is %s', (text, wanted) => {
+  expect(wantsFastTimers(text === undefined ? {} : { HUBFERRY_FAST_TIMERS: text })).toBe(wanted);
+});
+
 describe('startDevServer', () => {
   test('on a taken port says so', async () => {
     const stranger = createServer();
-    const port = await new Promise<number>((resolve) => {
-      stranger.listen(0, '127.0.0.1', () => {
-        const address = stranger.address();
-        resolve(typeof address === 'object' && address ? address.port : 0);
-      });
-    });
+    const port = await listen(stranger);
     await expect(startDevServer({ binary, port })).rejects.toThrow(`Port ${port} on 127.0.0.1 is taken`);
     stranger.close();
   });
@@ -85,19 +100,68 @@ describe('a running server', () => {
     await connection.close();
   });
 
-  test('gets them in a namespace that lacks them, and only once', async () => {
-    const { connection } = await connectClient({ address: server.address, namespace: 'default' });
-    const namespace = 'bare';
+  test('is reached without the proxy of the environment, through which others are', async () => {
+    let asked = 0;
+    const proxy = createServer((socket) => {
+      asked++;
+      socket.destroy();
+    });
+    const port = await listen(proxy);
+    vi.stubEnv('http_proxy', `http://127.0.0.1:${port}`);
+    for (const name of ['grpc_proxy', 'https_proxy', 'no_proxy', 'no_grpc_proxy']) vi.stubEnv(name, '');
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { connection } = await connectClient({ address: `${host}:${server.port}`, namespace: 'default' });
+      await connection.close();
+    }
+    expect(asked).toBe(0);
+    const far = connectClient({ address: 'temporal.example:7233', namespace: 'default' }, 1_000);
+    await expect(far).rejects.toMatchObject({ code: 'TEMPORAL_UNREACHABLE' });
+    expect(asked).toBeGreaterThan(0);
+    proxy.close();
+  });
+
+  async function bareNamespace(connection: Connection, namespace: string): Promise<void> {
     await connection.workflowService.registerNamespace({
       namespace,
       workflowExecutionRetentionPeriod: msToTs('1d'),
     });
+  }
+
+  test('gets them in a namespace that lacks them, and only once', async () => {
+    const { connection } = await connectClient({ address: server.address, namespace: 'default' });
+    const namespace = 'bare';
+    await bareNamespace(connection, namespace);
     await ensureSearchAttributes(connection, namespace);
     await ensureSearchAttributes(connection, namespace);
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
     expect(Object.keys(customAttributes ?? {})).toEqual(
       expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)),
     );
+    await connection.close();
+  });
+
+  test('gets them from two workers at once', async () => {
+    const { connection } = await connectClient({ address: server.address, namespace: 'default' });
+    const namespace = 'raced';
+    await bareNamespace(connection, namespace);
+    const { operatorService } = connection;
+    const add = operatorService.addSearchAttributes.bind(operatorService);
+    vi.spyOn(operatorService, 'addSearchAttributes').mockImplementation(async (request) => {
+      await add(request); // the other worker's
+      throw new Error('search attribute already exists');
+    });
+    await ensureSearchAttributes(connection, namespace);
+    await connection.close();
+  });
+
+  test('that refuses them: the command to have them registered is in the message', async () => {
+    const { connection } = await connectClient({ address: server.address, namespace: 'default' });
+    const namespace = 'refused';
+    await bareNamespace(connection, namespace);
+    vi.spyOn(connection.operatorService, 'addSearchAttributes').mockRejectedValue(new Error('not allowed'));
+    const ensuring = ensureSearchAttributes(connection, namespace);
+    await expect(ensuring).rejects.toMatchObject({ code: 'TEMPORAL_REFUSED' });
+    await expect(ensuring).rejects.toThrow(`search-attribute create --namespace ${namespace} --name`);
     await connection.close();
   });
 
@@ -122,4 +186,14 @@ async function withClient<T>(server: DevServer, step: (client: Client) => Promis
   } finally {
     await connection.close();
   }
+}
+
+/** Listens on a free loopback port, and says which. */
+async function listen(listener: Server): Promise<number> {
+  return await new Promise((resolve) => {
+    listener.listen(0, '127.0.0.1', () => {
+      const address = listener.address();
+      resolve(typeof address === 'object' && address ? address.port : 0);
+    });
+  });
 }

@@ -4,8 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { stopEmbedded } from '../../worker/embedded.js';
 import { readLock } from '../../worker/lock.js';
+import { until } from '../support/until.js';
 import { allGone, EmbeddedStand, isGone } from './fixtures/embedded-stand.js';
-import { until } from './fixtures/until.js';
 
 let stand: EmbeddedStand;
 beforeEach(() => {

@@ -1,8 +1,10 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ERRORS, HubferryError } from '../../registry/errors.js';
 import { ensureEmbedded, stopEmbedded } from '../../worker/embedded.js';
-import { allGone, EmbeddedStand } from './fixtures/embedded-stand.js';
+import { readLock } from '../../worker/lock.js';
+import { until } from '../support/until.js';
+import { allGone, EmbeddedStand, isGone } from './fixtures/embedded-stand.js';
 
 let stand: EmbeddedStand;
 beforeEach(() => {
@@ -37,6 +39,8 @@ test('another configuration or version replaces an idle one, and is refused whil
     expect(error.message).toContain('99.0.0');
     expect(error.message).toContain('1 open run');
   }
+  const edited = await refusal({ ...stand.other, hash: 'edited' }, { version: '99.0.0' });
+  expect(edited.message).toContain(`was started with an earlier content of ${stand.other.path}`);
   expect(await stand.status()).toMatchObject({ pid: third.pid, state: 'ready' });
 });
 
@@ -56,4 +60,20 @@ test('runs that wait for the next start are kept from another configuration, as 
 
   rmSync(stand.config.path);
   expect((await stand.start(stand.other)).open).toMatchObject({ runs: 1 });
+});
+
+test('runs that a stopped server did not tell of are kept from another configuration', async () => {
+  const { pid, serverPid } = await stand.start();
+  await stand.openRun();
+  process.kill(serverPid ?? 0, 'SIGSTOP');
+  process.kill(pid, 'SIGTERM');
+  await until('it gave up asking', () =>
+    readFileSync(stand.home.supervisorLog, 'utf8').includes('the server does not say what is open'),
+  );
+  process.kill(serverPid ?? 0, 'SIGCONT');
+  await until('all is gone', () => isGone(pid));
+  expect(readLock(stand.home)).toMatchObject({ state: 'stopped', config: { path: stand.config.path } });
+  await refusal(stand.other);
+  // A start that was refused does not forget whose they are.
+  await refusal(stand.other);
 });

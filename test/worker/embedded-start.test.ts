@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HubferryError } from '../../registry/errors.js';
 import { ensureEmbedded } from '../../worker/embedded.js';
@@ -9,8 +9,8 @@ import type { Lock } from '../../worker/lock.js';
 import { isPortOpen } from '../../worker/port.js';
 import { identify } from '../../worker/processes.js';
 import { VERSION } from '../../worker/version.js';
+import { until } from '../support/until.js';
 import { EmbeddedStand, isGone } from './fixtures/embedded-stand.js';
-import { until } from './fixtures/until.js';
 
 let stand: EmbeddedStand;
 beforeEach(() => {
@@ -48,10 +48,11 @@ describe('starting', () => {
   });
 
   test('what the worker finds wrong with the configuration reaches the command, and nothing is left', async () => {
-    const say = `process.send({ failed: { code: 'HUB_UNAUTHORIZED', message: 'no such policy' } }, () => process.exit(1))`;
+    const fault = { code: 'HUB_UNAUTHORIZED', message: 'no such policy', hint: 'Make one.' };
+    const say = `process.send({ failed: ${JSON.stringify(fault)} }, () => process.exit(1))`;
     const failing = { ...stand.options, workerCommand: [process.execPath, '-e', say, '--'] };
     const start = ensureEmbedded(stand.config, failing);
-    await expect(start).rejects.toMatchObject({ code: 'HUB_UNAUTHORIZED', message: 'no such policy' });
+    await expect(start).rejects.toMatchObject(fault);
     expect(stand.servers()).toEqual([]);
     expect(await stand.status()).toBeNull();
   });
@@ -123,6 +124,43 @@ describe('a lock file that nobody holds', () => {
     expect(stand.servers()).toHaveLength(1);
     expect((await stand.status())?.open).toMatchObject({ runs: 1 });
   });
+});
+
+test('a worker whose supervisor dies while it starts is found by the next command', async () => {
+  // It never gets ready, and does not notice the death.
+  const hanging = [process.execPath, '-e', 'setInterval(() => undefined, 1e6)', '--'];
+  const first = ensureEmbedded(stand.config, { ...stand.options, workerCommand: hanging }).catch(
+    () => undefined,
+  );
+  const before = await until('the lock names the worker', async () => {
+    const now = await stand.status();
+    return now?.workerPid ? now : null;
+  });
+  expect(before.state).toBe('starting');
+  process.kill(before.pid, 'SIGKILL');
+  await first;
+  await ensureEmbedded(stand.config, stand.options);
+  expect(isGone(before.workerPid)).toBe(true);
+});
+
+test('a lock that cannot be written for a while costs nothing', async () => {
+  await ensureEmbedded(stand.config, { ...stand.options, idle: 1_000 });
+  await stand.openRun();
+  const before = await stand.status();
+  // Stands for a full disk: the new text of the lock is written there first.
+  const draft = `${stand.home.lock}.${before?.pid}`;
+  mkdirSync(draft);
+  process.kill(before?.workerPid ?? 0, 'SIGKILL');
+  await until('the fault is in the log', () =>
+    readFileSync(stand.home.supervisorLog, 'utf8').includes('the lock file cannot be written'),
+  );
+  rmdirSync(draft);
+  const after = await until('the lock names the new worker', async () => {
+    const now = await stand.status();
+    return now?.workerPid === before?.workerPid ? null : now;
+  });
+  expect(after.pid).toBe(before?.pid);
+  expect(isGone(after.workerPid)).toBe(false);
 });
 
 describe('a child that dies', () => {

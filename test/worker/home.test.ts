@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homeOf, lastUse, noteUse, prepareHome } from '../../worker/home.js';
@@ -18,6 +18,7 @@ test('is the folder named, else HUBFERRY_HOME, else the user’s data folder', (
   const env = { HUBFERRY_HOME: '/srv/h', XDG_DATA_HOME: '/data', HOME: '/home/me' };
   expect(homeOf('/given', env).folder).toBe('/given');
   expect(homeOf(undefined, env).folder).toBe('/srv/h');
+  expect(homeOf(undefined, { HOME: '' }).folder).toContain(userInfo().homedir);
   if (process.platform === 'darwin') return;
   expect(homeOf(undefined, { ...env, HUBFERRY_HOME: '' }).folder).toBe('/data/hubferry');
   expect(homeOf(undefined, { HOME: '/home/me' }).folder).toBe('/home/me/.local/share/hubferry');

@@ -1,10 +1,14 @@
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { HubferryError } from '../../registry/errors.js';
 import { KeptChild, type RunningChild } from '../../worker/kept-child.js';
-import { until } from './fixtures/until.js';
+import { until } from '../support/until.js';
 
 const log = pino({ level: 'silent' });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 class Fake implements RunningChild {
   readonly pid = 1;
@@ -46,6 +50,30 @@ test('a child that dies is started again, until it is stopped', async () => {
   await kept.stop();
   expect(lives[2]?.stopped).toBe(true);
   expect(lives).toHaveLength(3);
+});
+
+test('one that takes long to come up and dies at once is started after growing pauses', async () => {
+  let now = 0;
+  vi.spyOn(Date, 'now').mockImplementation(() => now);
+  const said: unknown[] = [];
+  const listening = pino({}, { write: (line) => said.push(JSON.parse(line)) });
+  let lives = 0;
+  let third: () => void = () => undefined;
+  const thirdLife = new Promise<void>((resolve) => {
+    third = resolve;
+  });
+  const start = async (): Promise<RunningChild> => {
+    if (++lives === 3) third();
+    now += 60_000;
+    const child = new Fake();
+    child.die('exit code 1');
+    return child;
+  };
+  const kept = new KeptChild({ name: 'fake', log: listening, start });
+  await kept.start();
+  await thirdLife;
+  await kept.stop();
+  expect(said).toMatchObject([{ shortLives: 1 }, { shortLives: 2 }]);
 });
 
 test('one that never comes up fails after three tries, with its own words', async () => {

@@ -1,9 +1,18 @@
-import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLogger } from '../../worker/log.js';
-import { lastLine, trimLog } from '../../worker/log-file.js';
+import { createLogger, logLevel } from '../../worker/log.js';
+import { lastLine, logSize, trimLog } from '../../worker/log-file.js';
 import { temporalLogger } from '../../worker/runtime.js';
 
 const KEY = 'zm0qYOLPvh8tVpzG3fR1sXcB7kN5dJ2wQ9aE4uT6yHM=';
@@ -57,8 +66,32 @@ test('a log is emptied in place when it is too long, and the former text stays b
   trimLog(join(folder, 'none.log'));
 });
 
+test('a log is emptied even if its former text cannot be kept', () => {
+  writeFileSync(file, 'x'.repeat(1_000));
+  symlinkSync(join(folder, 'gone', 'place'), `${file}.1`);
+  trimLog(file, 999);
+  expect(statSync(file).size).toBe(0);
+});
+
+test('the level is that of HUBFERRY_LOG_LEVEL, and a wrong one is wrong usage', () => {
+  expect(logLevel({})).toBe('info');
+  expect(logLevel({ HUBFERRY_LOG_LEVEL: '' })).toBe('info');
+  expect(logLevel({ HUBFERRY_LOG_LEVEL: 'debug' })).toBe('debug');
+  expect(() => logLevel({ HUBFERRY_LOG_LEVEL: 'loud' })).toThrow(
+    expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('warn, error') }),
+  );
+});
+
 test('lastLine gives the last words, or none', () => {
   writeFileSync(file, 'first\nsecond\n\n');
   expect(lastLine(file)).toBe('second');
   expect(lastLine(join(folder, 'none.log'))).toBeNull();
+});
+
+test('lastLine of a new life quotes no earlier one', () => {
+  writeFileSync(file, 'earlier\n');
+  const start = logSize(file);
+  expect(lastLine(file, start)).toBeNull();
+  appendFileSync(file, 'now\n');
+  expect(lastLine(file, start)).toBe('now');
 });

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { endProcess, findByArguments, identify, isAlive, type ProcessId } from '../../worker/processes.js';
-import { until } from './fixtures/until.js';
+import { until } from '../support/until.js';
 
 const started: number[] = [];
 afterEach(() => {
@@ -40,6 +40,21 @@ test('endProcess ends with SIGTERM, and with SIGKILL what does not listen', asyn
   const stubborn = await start(`process.on('SIGTERM', () => 0)`);
   await endProcess(stubborn, 100);
   expect(isAlive(stubborn)).toBe(false);
+});
+
+test('endProcess gives up on a process that no signal ends', async () => {
+  const strangers = await start('0');
+  const kill = vi.spyOn(process, 'kill').mockImplementation((_pid, signal) => {
+    if (signal === 0) return true;
+    throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+  });
+  try {
+    const ending = endProcess(strangers, 20, 20);
+    await expect(ending).rejects.toMatchObject({ code: 'EMBEDDED_FAILED' });
+    await expect(ending).rejects.toThrow(`Process ${strangers.pid} `);
+  } finally {
+    kill.mockRestore();
+  }
 });
 
 test('endProcess leaves a process alone that only has the pid', async () => {

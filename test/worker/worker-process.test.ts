@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { ERRORS } from '../../registry/errors.js';
 import { type DevServer, startDevServer } from '../../worker/dev-server.js';
 import { entryCommand } from '../../worker/entry.js';
 import { freePort } from '../../worker/port.js';
 import { findServer } from '../../worker/server-binary.js';
-import { until } from './fixtures/until.js';
+import { until } from '../support/until.js';
 
 const CLI = fileURLToPath(new URL('./fixtures/worker-cli.ts', import.meta.url));
 const KEY = 'zm0qYOLPvh8tVpzG3fR1sXcB7kN5dJ2wQ9aE4uT6yHM=';
@@ -44,10 +45,16 @@ interface Worker {
 
 /** `hubferry worker …` in a process of its own, with an IPC channel. */
 function worker(...args: string[]): Worker {
+  return workerWith({}, ...args);
+}
+
+/** The same with more in its environment. */
+function workerWith(env: NodeJS.ProcessEnv, ...args: string[]): Worker {
   const loader = entryCommand('./version').slice(1, -1);
   const child = fork(CLI, ['worker', '--config', config, ...args], {
     execArgv: loader,
     cwd: folder,
+    env: { ...process.env, ...env },
     silent: true,
   });
   children.push(child);
@@ -100,13 +107,45 @@ test('prints the ready line as JSON; the death of a supervisor ends it', async (
   expect((await once(child, 'exit'))[0]).toBe(0);
 });
 
+test('a supervisor that dies while the worker loads its modules ends it, too', async () => {
+  const address = `127.0.0.1:${await freePort()}`;
+  const { child, err } = workerWith({ HUBFERRY_SUPERVISED: '1' }, '--address', address);
+  child.disconnect();
+  expect((await once(child, 'exit'))[0]).toBe(0); // Node sends no 'close' here
+  await until('it says why', () => err().includes('supervisor gone'));
+});
+
+test('a server on this machine is reached without the proxy of the environment', async () => {
+  const proxy = `http://127.0.0.1:${await freePort()}`;
+  const proxies = {
+    http_proxy: proxy,
+    https_proxy: proxy,
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    ALL_PROXY: proxy,
+  };
+  const { address } = server ?? { address: '' };
+  const { child, out, exited } = workerWith({ ...proxies, no_proxy: '', NO_PROXY: '' }, '--address', address);
+  await until('it is ready', () => out().includes('\n'));
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
+test('an unknown log level is wrong usage', async () => {
+  const { err, exited } = workerWith({ HUBFERRY_LOG_LEVEL: 'loud' }, '--address', 'nowhere:1');
+  expect(await exited).toBe(2);
+  expect(err()).toContain('USAGE: HUBFERRY_LOG_LEVEL is ‘loud’; expected trace, debug');
+});
+
 test('without a server it gives up with TEMPORAL_UNREACHABLE, and its parent hears why', async () => {
   const { child, err, exited } = worker('--address', `127.0.0.1:${await freePort()}`, '--wait', '0');
   const said: unknown[] = [];
   child.on('message', (message) => said.push(message));
   expect(await exited).toBe(1);
   expect(err()).toContain('TEMPORAL_UNREACHABLE: No Temporal server answers at 127.0.0.1:');
-  expect(said).toMatchObject([{ failed: { code: 'TEMPORAL_UNREACHABLE' } }]);
+  expect(said).toMatchObject([
+    { failed: { code: 'TEMPORAL_UNREACHABLE', hint: ERRORS.TEMPORAL_UNREACHABLE.hint } },
+  ]);
 });
 
 test('without an address it is wrong usage, seen without a network call', async () => {

@@ -7,7 +7,7 @@ import { type EdgeRow, edgeRow } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { type Line, type LongLine, lineBatches } from './lines.js';
+import { type BadLine, type Line, lineBatches } from './lines.js';
 import { DEVICES_BLOB, EDGES_BLOB, MANIFEST_BLOB } from './work.js';
 
 /** The manifest of a snapshot: what it holds, without holding any of it. */
@@ -149,7 +149,7 @@ export async function* snapshotLines(
       onBytes?.(bytes);
     },
   });
-  let pending: Line | LongLine | null = null; // held back by one, so that a bad last line can be told from a bad line
+  let pending: Line | BadLine | null = null; // held back by one, so that a bad last line can be told from a bad line
   for await (const batch of batches) {
     for (const line of batch) {
       if (isBlank(line)) continue;
@@ -161,19 +161,23 @@ export async function* snapshotLines(
 }
 
 /** Nothing but spaces, or the byte order mark of an export of an empty hub. */
-function isBlank({ text }: Line | LongLine): boolean {
+function isBlank({ text }: Line | BadLine): boolean {
   return text !== null && text.trim() === ''; // trim() takes U+FEFF for a space
 }
 
-function parsed(container: string, line: Line | LongLine, unterminated: boolean): SnapshotLine {
-  if (line.text === null) return { record: null, text: null, offset: line.offset };
+function parsed(container: string, line: Line | BadLine, unterminated: boolean): SnapshotLine {
+  const where = `Snapshot ${container}, at byte ${line.offset}`;
+  if (line.text === null) {
+    if (line.problem === 'too long') return { record: null, text: null, offset: line.offset };
+    const code = unterminated ? 'SNAPSHOT_CUT' : 'SNAPSHOT_LINE_NOT_JSON';
+    throw new HubferryError(code, `${where}: The line is not valid UTF-8.`);
+  }
   const text = line.offset === 0 && line.text.startsWith('\uFEFF') ? line.text.slice(1) : line.text;
   try {
     return { record: parseLine(text), text, offset: line.offset };
   } catch (error) {
     if (!(error instanceof HubferryError)) throw error;
     const cut = unterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';
-    const where = `Snapshot ${container}, at byte ${line.offset}`;
     throw new HubferryError(cut ? 'SNAPSHOT_CUT' : error.code, `${where}: ${error.message}`);
   }
 }

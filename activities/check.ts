@@ -4,6 +4,7 @@ import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { Deps } from './deps.js';
+import { queriedEdges } from './edge-scopes.js';
 
 /** One thing that was tried, and what came of it. */
 export interface Finding {
@@ -28,7 +29,7 @@ export function checkActivities({ connections }: Deps) {
           'reach',
           async () => {
             storage = connections.storage(account);
-            await storage.ensureContainer(SHARED_CONTAINER);
+            await storage.createContainer(SHARED_CONTAINER);
             return 'answers';
           },
         ],
@@ -60,7 +61,7 @@ export function checkActivities({ connections }: Deps) {
           async () => {
             const { total } = await hub().statistics();
             const { maxRecords } = connections.hubConfig(host);
-            return `${number(total)} devices, room for ${number(maxRecords)} records`;
+            return `${number(total)} devices; takes up to ${number(maxRecords)} records`;
           },
         ],
         [
@@ -71,6 +72,13 @@ export function checkActivities({ connections }: Deps) {
             }
             return 'same side of the network';
           },
+        ],
+        [
+          'query',
+          async () =>
+            (await queriedEdges(hub())) === null
+              ? 'not allowed: edge devices are asked one by one'
+              : 'allowed',
         ],
         [
           'run jobs',

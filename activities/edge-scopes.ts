@@ -32,7 +32,8 @@ export async function patiently<T>(call: () => Promise<T>): Promise<T> {
 export async function queriedEdges(hub: Hub): Promise<EdgeRow[] | null> {
   try {
     const rows: EdgeRow[] = [];
-    for await (const page of hub.query(EDGE_QUERY)) rows.push(...page.flatMap(rowOfTwin));
+    for await (const page of hub.query(EDGE_QUERY, { each: patiently }))
+      rows.push(...page.flatMap(rowOfTwin));
     return rows;
   } catch (error) {
     const no = error instanceof HubferryError && ['HUB_REFUSED', 'HUB_UNAUTHORIZED'].includes(error.code);
@@ -58,7 +59,7 @@ function rowOfTwin(twin: Readonly<Record<string, unknown>>): EdgeRow[] {
 /** One edge device by its id; null where there is none, or it is no edge device. */
 export async function edgeById(hub: Hub, id: string): Promise<EdgeRow | null> {
   const device = await patiently(() => hub.getDevice(id));
-  if (device?.deviceScope == null) return null;
+  if (device?.capabilities?.['iotEdge'] !== true || device.deviceScope === null) return null;
   return { id, scope: device.deviceScope, parentScope: device.parentScopes[0] ?? null, refused: null };
 }
 
@@ -71,7 +72,7 @@ export async function withParents(hub: Hub, rows: readonly EdgeRow[]): Promise<E
   const scopesKnown = rows.every(({ scope }) => scope !== null);
   const parentsKnown = rows.length < 2 || rows.some(({ parentScope }) => parentScope !== null);
   if (scopesKnown && parentsKnown) return [...rows];
-  const queried = new Map((await patiently(() => queriedEdges(hub)))?.map((row) => [row.id, row]));
+  const queried = new Map((await queriedEdges(hub))?.map((row) => [row.id, row]));
   const completed: EdgeRow[] = [];
   for (const row of rows) {
     const listed = queried.get(row.id);

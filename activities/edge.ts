@@ -1,14 +1,16 @@
+import { Context } from '@temporalio/activity';
 import type { Hub } from '../azure/hub.js';
+import { HubAnswerError } from '../azure/hub-errors.js';
 import type { Storage } from '../azure/storage.js';
 import { mayBeThere } from '../registry/error-log.js';
-import { HubferryError } from '../registry/errors.js';
+import { ERRORS, HubferryError } from '../registry/errors.js';
 import { parseDesiredLine } from '../registry/line.js';
 import type { Rejected } from '../registry/refusal.js';
 import type { EdgeRow } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
 import { edgeById, patiently, queriedEdges } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { allOwnLines, EDGES_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
+import { allOwnLines, edgeRowsOf, ownLines, targetEdges, workBlob } from './work.js';
 
 export interface EdgeInput {
   readonly account: string;
@@ -43,8 +45,7 @@ export function edgeActivities({ connections }: Deps) {
       const hub = connections.hub(input.host);
       const storage = connections.storage(input.account);
       const writer = storage.writer(input.work, workBlob.edgesListed(input.pass, input.wave));
-      for (const { id } of (await patiently(() => queriedEdges(hub))) ?? [])
-        await writer.write(`${JSON.stringify(id)}\n`);
+      for (const { id } of (await queriedEdges(hub)) ?? []) await writer.write(`${JSON.stringify(id)}\n`);
       await writer.close();
       return { value: null, calls: hub.takeCalls() };
     },
@@ -67,15 +68,18 @@ export function edgeActivities({ connections }: Deps) {
       const seen = new Map(before.map((row) => [row.id, row]));
       try {
         await see(hub, wanted, seen, await ghostsOf(storage, input), input.final);
-        const scopes = await parentScopes(storage, input);
+        const onTarget = await targetEdges(storage, input);
         for (const row of seen.values()) {
           const parent = wanted.get(row.id)?.parent;
-          const scope = parent ? scopes.get(parent) : undefined;
+          const scope = parent ? onTarget.scopeOf(parent) : null;
           if (!scope || row.parentScope === scope) continue;
-          await attach(hub, row.id, scope);
-          seen.set(row.id, { ...row, parentScope: scope });
+          if (await attach(hub, row.id, scope)) seen.set(row.id, { ...row, parentScope: scope });
         }
       } finally {
+        // An attempt that is thought dead may have written more.
+        for (const row of await edgeRowsOf(storage, input.work, created)) {
+          if (!seen.has(row.id)) seen.set(row.id, row);
+        }
         const writer = storage.writer(input.work, created);
         for (const row of seen.values()) await writer.write(`${JSON.stringify(row)}\n`);
         await writer.close();
@@ -93,7 +97,7 @@ async function see(
   ghosts: ReadonlySet<string>,
   final: boolean,
 ): Promise<void> {
-  const queried = wanted.size === seen.size ? [] : await patiently(() => queriedEdges(hub));
+  const queried = wanted.size === seen.size ? [] : await queriedEdges(hub);
   for (const row of queried ?? []) if (wanted.has(row.id) && !ghosts.has(row.id)) seen.set(row.id, row);
   for (const { id, doubtful } of wanted.values()) {
     if (seen.has(id) || !(ghosts.has(id) || doubtful || final || queried === null)) continue;
@@ -136,21 +140,33 @@ async function wantedEdges(storage: Storage, input: EdgeInput): Promise<Map<stri
   return wanted;
 }
 
-/** Scopes of all edge devices a child of this level can have as parent. */
-async function parentScopes(storage: Storage, input: ReadScopesInput): Promise<Map<string, string>> {
-  const rows = await edgeRowsOf(storage, input.targetSnapshot, EDGES_BLOB);
-  for await (const { name } of storage.list(input.work, workBlob.edgesCreated(input.pass))) {
-    rows.push(...(await edgeRowsOf(storage, input.work, name)));
-  }
-  return new Map(rows.flatMap(({ id, scope }) => (scope === null ? [] : [[id, scope] as const])));
-}
+/** Tries of one update whose guard may have moved, and ms between them. */
+const ATTACH_TRIES = 5;
+const ATTACH_WAIT = 1_000;
 
-/** Gives an edge device its parent. The update restates the whole identity, its own scope included (facts §6). */
-async function attach(hub: Hub, id: string, scope: string): Promise<void> {
-  const device = await patiently(() => hub.getDevice(id));
-  if (device === null || device.parentScopes[0] === scope) return;
-  if (device.etag === null)
-    throw new HubferryError('HUB_REFUSED', `${hub.host} gave no ETag for device ${id}.`);
-  const { etag } = device;
-  await patiently(() => hub.putDevice({ ...device, parentScopes: [scope] }, etag));
+/**
+ * Gives an edge device its parent. The update restates the whole identity, its own scope included (facts §6), guarded by
+ * the ETag just read: after a lost reply, or somebody else's write, the device is read again.
+ *
+ * @returns false where the hub does not take it: verification will show that the parent differs.
+ */
+async function attach(hub: Hub, id: string, scope: string): Promise<boolean> {
+  for (let tries = 1; ; tries++) {
+    const device = await patiently(() => hub.getDevice(id));
+    if (device === null || device.etag === null) return false;
+    if (device.parentScopes[0] === scope) return true;
+    try {
+      await hub.putDevice({ ...device, parentScopes: [scope] }, device.etag);
+      return true;
+    } catch (error) {
+      if (!(error instanceof HubferryError)) throw error;
+      const status = error instanceof HubAnswerError ? error.status : null;
+      if (tries < ATTACH_TRIES && (status === 412 || ERRORS[error.code].retryable)) {
+        await Context.current().sleep(ATTACH_WAIT);
+        continue;
+      }
+      if (status !== null && [400, 404, 409, 412].includes(status)) return false;
+      throw error;
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import { activityInfo, Context } from '@temporalio/activity';
+import { ServiceError } from '@temporalio/client';
 import {
   ApplicationFailure,
   ApplicationFailureCategory,
@@ -52,6 +53,10 @@ function isCounted(result: unknown): result is Counted<unknown> {
 
 function failureOf(error: unknown): Error {
   if (error instanceof TemporalFailure) return error;
+  // The code is final for a command; an activity outlives an outage of the server, like everything else of a run.
+  if (error instanceof ServiceError) {
+    return ApplicationFailure.retryable('The Temporal server did not answer.', 'TEMPORAL_UNREACHABLE');
+  }
   const known = error instanceof HubferryError ? error : asKnown(error);
   const { retryable } = ERRORS[known.code];
   return ApplicationFailure.create({
@@ -71,7 +76,7 @@ function asKnown(error: unknown): HubferryError {
   }
   // Messages of foreign errors may quote what they were given, so only their kind and place are told.
   const kind = error instanceof Error ? error.name : typeof error;
-  const place =
-    error instanceof Error ? (error.stack?.split('\n').find((frame) => frame.includes(' at ')) ?? '') : '';
-  return new HubferryError('INTERNAL', `Unexpected ${kind}${place.replace(/\(.*[\\/]/, '(')}`);
+  const frame = error instanceof Error ? error.stack?.split('\n').find((line) => /^\s+at /.test(line)) : '';
+  const place = /[^\s/\\(]+:\d+:\d+/.exec(frame ?? '')?.[0];
+  return new HubferryError('INTERNAL', `Unexpected ${kind}${place === undefined ? '' : ` at ${place}`}.`);
 }

@@ -72,19 +72,24 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         calls: hub.takeCalls(),
       });
 
-      const noted = await storage.readText(container, JOB_BLOB);
-      if (noted !== null) return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
-
-      const listed = await hub.listJobs();
-      const before = await storage.readText(container, BEFORE_BLOB);
-      if (before !== null) {
-        const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
-        const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
-        if (ours) return submitted(ours.jobId, true);
-      } else {
-        await storage.writeText(container, BEFORE_BLOB, JSON.stringify(listed.map((job) => job.jobId)));
-      }
       const until = new Date(grantedUntil);
+      const noted = await storage.readText(container, JOB_BLOB);
+      if (noted !== null) {
+        // The attempt that created the job may be long ago, and its grant with it.
+        await storage.extend(container, until);
+        return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
+      }
+      const listed = await hub.listJobs();
+      const ids = JSON.stringify(listed.map((job) => job.jobId));
+      // Written once: another attempt, maybe at work at this moment, has to know the list from before any create.
+      const first = await storage.writeText(container, BEFORE_BLOB, ids, { onlyIfAbsent: true });
+      const before = first ? ids : ((await storage.readText(container, BEFORE_BLOB)) ?? ids);
+      const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
+      const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
+      if (ours) {
+        await storage.extend(container, until);
+        return submitted(ours.jobId, true);
+      }
       try {
         const output = await storage.grant(container, 'output', OUTPUT_RIGHTS, until);
         const job =
@@ -97,7 +102,9 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         if (!(error instanceof HubferryError && error.code === 'HUB_SLOT_TAKEN')) throw error;
         // A clear no: our create made no job, so a later attempt starts from a fresh list. After an unclear attempt the
         // old list stays, since the job that holds the slot may be our own.
-        if (before === null) await storage.deleteBlob(container, BEFORE_BLOB);
+        if (first && (await storage.size(container, JOB_BLOB)) === null) {
+          await storage.deleteBlob(container, BEFORE_BLOB);
+        }
         return { value: { kind: 'slot taken' }, calls: hub.takeCalls() };
       }
     },

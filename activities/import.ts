@@ -4,19 +4,17 @@ import { parseDesiredLine, printImportLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
-import { EdgeTable } from '../registry/scopes.js';
 import { SAMPLES } from '../registry/totals.js';
 import type { Chunk } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
 import {
   DEVICES_BLOB,
-  EDGES_BLOB,
   ERROR_LOG_BLOB,
-  edgeRowsOf,
   LINES_PER_MARK,
   ownLines,
   PARENT_MISSING,
+  targetEdges,
   workBlob,
 } from './work.js';
 
@@ -46,14 +44,14 @@ export function importActivities({ connections }: Deps) {
     async stageChunk(input: StageInput): Promise<{ lines: number; withheld: number; samples: Rejected[] }> {
       const storage = connections.storage(input.account);
       await storage.createContainer(input.container);
-      const scopes = await targetScopes(storage, input);
+      const onTarget = await targetEdges(storage, input);
       const writer = storage.writer(input.container, DEVICES_BLOB);
       const withheld = new Rejections(storage, input, 'withheld');
       let lines = 0;
       for await (const line of chunkLines(storage, input)) {
         let missing: string | null = null;
         const text = printImportLine(line, 'create', (parent) => {
-          const scope = scopes.scopeOf(parent);
+          const scope = onTarget.scopeOf(parent);
           if (scope === null) missing = parent;
           return scope ?? '';
         });
@@ -84,7 +82,7 @@ export function importActivities({ connections }: Deps) {
       const rejections = new Rejections(storage, input, 'log');
       const stream = await storage.read(input.container, ERROR_LOG_BLOB);
       let modules: Map<string, RecordKey[]> | undefined;
-      for await (const batch of lineBatches(stream, { maxLineBytes: ERROR_LINE_LIMIT })) {
+      for await (const batch of lineBatches(stream, { maxLineBytes: ERROR_LINE_LIMIT, lenient: true })) {
         for (const { text } of batch) {
           const error = text === null ? null : parseErrorLine(text);
           if (text !== null && error === null) continue; // blank
@@ -135,18 +133,6 @@ async function modulesOf(storage: Storage, input: ChunkInput): Promise<Map<strin
     modules.set(deviceId, [...(modules.get(deviceId) ?? []), recordKey(deviceId, moduleId)]);
   }
   return modules;
-}
-
-/** Scopes of the target's edge devices: those it had, and those this pass created. */
-async function targetScopes(
-  storage: Storage,
-  { work, pass, targetSnapshot }: StageInput,
-): Promise<EdgeTable> {
-  const rows = await edgeRowsOf(storage, targetSnapshot, EDGES_BLOB);
-  for await (const { name } of storage.list(work, workBlob.edgesCreated(pass))) {
-    rows.push(...(await edgeRowsOf(storage, work, name)));
-  }
-  return EdgeTable.of(rows);
 }
 
 /** Records that will not arrive with this chunk, each once, kept by partition for the verdict. */

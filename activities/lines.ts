@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
 import { Context } from '@temporalio/activity';
-import { HubferryError } from '../registry/errors.js';
 
 /** One line of a blob, without its line end. */
 export interface Line {
@@ -9,10 +8,19 @@ export interface Line {
   readonly offset: number;
 }
 
-/** A line that is longer than allowed: only where it stands is kept, so memory stays bounded. */
-export interface LongLine {
+/** A line that cannot be read: only where it stands is kept, so memory stays bounded. */
+export interface BadLine {
   readonly text: null;
   readonly offset: number;
+  readonly problem: 'too long' | 'not UTF-8';
+}
+
+export interface LineOptions {
+  readonly maxLineBytes: number;
+  /** Sees every byte. */
+  readonly onBytes?: (bytes: Buffer) => void;
+  /** Takes bytes that are not UTF-8 as replacement characters. */
+  readonly lenient?: boolean;
 }
 
 const NEWLINE = 0x0a;
@@ -20,21 +28,21 @@ const RETURN = 0x0d;
 
 /**
  * Splits a stream of bytes at line ends (LF or CRLF) and yields the non-empty lines in batches, one per chunk of the
- * stream. A character never falls apart between chunks, since lines are cut as bytes. `onBytes` sees every byte.
+ * stream. A character never falls apart between chunks, since lines are cut as bytes.
  *
- * @throws HubferryError SNAPSHOT_LINE_NOT_JSON for a line that is not UTF-8; the activity's cancellation.
+ * @throws the activity's cancellation.
  */
 export async function* lineBatches(
   stream: AsyncIterable<Buffer>,
-  options: { readonly maxLineBytes: number; readonly onBytes?: (bytes: Buffer) => void },
-): AsyncGenerator<(Line | LongLine)[]> {
+  options: LineOptions,
+): AsyncGenerator<(Line | BadLine)[]> {
   const { cancellationSignal } = Context.current();
   let held: Buffer[] = []; // the beginning of a line whose end has not come yet
   let heldBytes = 0;
   let tooLong = false;
   let lineStart = 0;
 
-  const take = (end: Buffer): Line | LongLine | null => {
+  const take = (end: Buffer): Line | BadLine | null => {
     const offset = lineStart;
     const long = tooLong || heldBytes + end.length > maxLine;
     const bytes = long || held.length === 0 ? end : Buffer.concat([...held, end]);
@@ -42,12 +50,10 @@ export async function* lineBatches(
     held = [];
     heldBytes = 0;
     tooLong = false;
-    if (long) return { text: null, offset };
     const body = bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes;
+    if (long || body.length > options.maxLineBytes) return { text: null, offset, problem: 'too long' };
     if (body.length === 0) return null;
-    if (!isUtf8(body)) {
-      throw new HubferryError('SNAPSHOT_LINE_NOT_JSON', `The line at byte ${offset} is not valid UTF-8.`);
-    }
+    if (options.lenient !== true && !isUtf8(body)) return { text: null, offset, problem: 'not UTF-8' };
     return { text: body.toString('utf8'), offset };
   };
 
@@ -55,7 +61,7 @@ export async function* lineBatches(
   for await (const chunk of stream) {
     cancellationSignal.throwIfAborted();
     options.onBytes?.(chunk);
-    const lines: (Line | LongLine)[] = [];
+    const lines: (Line | BadLine)[] = [];
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
       const line = take(chunk.subarray(from, at));

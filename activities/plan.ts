@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { planHash, saltedDigest } from '../registry/digest.js';
 import { parseDesiredLine } from '../registry/line.js';
@@ -14,6 +13,8 @@ export interface SealPlanInput {
   readonly pass: number;
   readonly partitions: number;
   readonly policy: Policy;
+  /** Another one for every run, and the same for every attempt. */
+  readonly salt: string;
   /** Whether this is the run's plan, of which key, kind and a salted digest stay after the run. */
   readonly keep: boolean;
 }
@@ -31,11 +32,9 @@ export function planActivities({ connections }: Deps) {
       }
       const hash = planHash(Buffer.concat(digests), policy);
       if (input.keep) {
-        const salt = randomBytes(16);
+        const { salt } = input;
         const writer = storage.writer(SHARED_CONTAINER, planBlob(input.run));
-        await writer.write(
-          `${JSON.stringify({ plan: hash, run: input.run, policy, salt: salt.toString('hex') })}\n`,
-        );
+        await writer.write(`${JSON.stringify({ plan: hash, run: input.run, policy, salt })}\n`);
         for (let partition = 0; partition < partitions; partition++) {
           for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
             for await (const batch of ownLines(storage, work, name)) {

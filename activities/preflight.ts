@@ -38,7 +38,7 @@ export function preflightActivities({ connections }: Deps) {
           );
         }
       }
-      await connections.storage(account).ensureContainer(SHARED_CONTAINER);
+      await connections.storage(account).createContainer(SHARED_CONTAINER);
       return Promise.all(
         hosts.map(async (host) => {
           const hub = connections.hub(host);

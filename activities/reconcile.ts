@@ -14,8 +14,6 @@ import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, wor
 export interface OwnPlan {
   /** The passes whose changes were sent: the plan's first, then those of repair rounds. */
   readonly passes: readonly number[];
-  /** Whether records that the hub rejected for a reason that may have passed are sent once more. */
-  readonly forgiving: boolean;
 }
 
 export interface ReconcileInput {
@@ -116,9 +114,12 @@ function isExplained({ code }: Rejected, parentIsThere: boolean): boolean {
   return code === PARENT_MISSING ? !parentIsThere : !mayBeThere(code);
 }
 
-/** Whether a rejected record is sent again. */
+/**
+ * Whether a rejected record is sent again. One that was withheld goes along once without its parent being there yet: the
+ * parent may arrive in the same round, in an earlier wave.
+ */
 function isWorthATry({ code }: Rejected, parentIsThere: boolean, own: OwnPlan | null): boolean {
-  return code === PARENT_MISSING ? parentIsThere : own?.forgiving === true && mayPass(code);
+  return code === PARENT_MISSING ? parentIsThere || own?.passes.length === 1 : mayPass(code);
 }
 
 /**

@@ -7,7 +7,7 @@ export function reportActivities({ connections }: Deps) {
     /** Writes `runs/<RUN>.json`, which outlives what the Temporal server remembers. It holds no secret. */
     async writeReport(input: { account: string; report: RunReport }): Promise<void> {
       const storage = connections.storage(input.account);
-      await storage.ensureContainer(SHARED_CONTAINER);
+      await storage.createContainer(SHARED_CONTAINER);
       await storage.writeText(
         SHARED_CONTAINER,
         runBlob(input.report.run),

@@ -69,3 +69,16 @@ export async function edgeTableOf(
 export async function edgeRowsOf(storage: Storage, container: string, blob: string): Promise<EdgeRow[]> {
   return (await allOwnLines(storage, container, blob)).map((line) => JSON.parse(line) as EdgeRow);
 }
+
+/** The target's edge devices as a pass finds them: those it had, and those the pass created so far. */
+export async function targetEdges(
+  storage: Storage,
+  pass: { readonly work: string; readonly pass: number; readonly targetSnapshot: string },
+): Promise<EdgeTable> {
+  const rows = new Map<string, EdgeRow>();
+  for (const row of await edgeRowsOf(storage, pass.targetSnapshot, EDGES_BLOB)) rows.set(row.id, row);
+  for await (const { name } of storage.list(pass.work, workBlob.edgesCreated(pass.pass))) {
+    for (const row of await edgeRowsOf(storage, pass.work, name)) rows.set(row.id, row);
+  }
+  return EdgeTable.of(rows.values());
+}

@@ -30,7 +30,7 @@ export class BlockWriter implements BlobWriter {
   #blocks: string[] = [];
   #sending = new Set<Promise<void>>();
   #failure: unknown;
-  #state: 'open' | 'closed' | 'aborted' = 'open';
+  #open = true;
 
   constructor(target: BlockTarget) {
     this.#target = target;
@@ -53,7 +53,7 @@ export class BlockWriter implements BlobWriter {
   async close(): Promise<void> {
     this.#mustBeOpen();
     await this.#sendWhole();
-    this.#state = 'closed';
+    this.#open = false;
     const { call, blob, contentType, deadline } = this.#target;
     const blobHTTPHeaders = { blobContentType: contentType };
     const rest = this.#take(this.#pendingBytes);
@@ -71,16 +71,10 @@ export class BlockWriter implements BlobWriter {
     }
   }
 
-  abort(): void {
-    this.#state = 'aborted';
-    this.#pending = [];
-    this.#pendingBytes = 0;
-  }
-
   /** Sends all whole blocks but the last byte: what is left over is known to be the end only at `close`. */
   async #sendWhole(): Promise<void> {
     const { blockBytes } = this.#target;
-    while (this.#pendingBytes > blockBytes && this.#state === 'open') {
+    while (this.#pendingBytes > blockBytes) {
       this.#mustBeWell();
       if (this.#sending.size >= IN_FLIGHT) {
         await this.#wait();
@@ -126,7 +120,7 @@ export class BlockWriter implements BlobWriter {
   }
 
   #mustBeOpen(): void {
-    if (this.#state !== 'open') throw new Error(`the blob is already ${this.#state}`);
+    if (!this.#open) throw new Error('the blob is already closed');
     this.#mustBeWell();
   }
 }

@@ -5,7 +5,7 @@ import { HubferryError } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { isJsonObject } from '../registry/record.js';
 import { HubAgent } from './agent.js';
-import type { DeviceIdentity, Hub, HubJob, ModuleIdentity, Twin } from './hub.js';
+import type { DeviceIdentity, Hub, HubJob, ModuleIdentity, QueryOptions, Twin } from './hub.js';
 import {
   deviceBody,
   readConfigurations,
@@ -137,10 +137,21 @@ export class HubClient implements Hub {
   }
 
   async cancelJob(jobId: string): Promise<void> {
+    if (!(await this.#isActive(jobId))) return;
     const call = this.#call(`cancel job ${jobId}`);
     this.#count('jobs');
     const { registry } = this.#connection;
-    await missing(callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))));
+    await callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))).catch(
+      async (error: unknown) => {
+        // A job that has ended meanwhile answers with an error (facts §4).
+        if (await this.#isActive(jobId)) throw error;
+      },
+    );
+  }
+
+  async #isActive(jobId: string): Promise<boolean> {
+    const job = await this.getJob(jobId);
+    return job !== null && !['completed', 'failed', 'cancelled'].includes(job.status);
   }
 
   async getDevice(deviceId: string): Promise<DeviceIdentity | null> {
@@ -181,12 +192,12 @@ export class HubClient implements Hub {
 
   async *query(
     text: string,
-    pageSize: number = PAGE_SIZE,
+    { pageSize = PAGE_SIZE, each = (ask) => ask() }: QueryOptions = {},
   ): AsyncGenerator<readonly Record<string, unknown>[]> {
     const call = this.#call('run a query');
     let continuation: string | undefined;
     do {
-      const answer: RestAnswer = await this.#rest(call, {
+      const request: RestRequest = {
         method: 'POST',
         path: path('devices', 'query'),
         headers: {
@@ -195,7 +206,8 @@ export class HubClient implements Hub {
         },
         body: { query: text },
         repeatable: true,
-      });
+      };
+      const answer = await each(() => this.#rest(call, request));
       yield readRows(json(call, answer)) ?? unreadable(call);
       const next = answer.headers['x-ms-continuation'];
       continuation = typeof next === 'string' && next !== '' ? next : undefined;
@@ -249,12 +261,8 @@ export class HubClient implements Hub {
         return;
       throw error;
     }
-    // A hub that looks at the container later: the job is ours, and of no use. It may have ended by itself meanwhile,
-    // and a cancel is then answered by an error (facts §4).
-    await this.cancelJob(job.jobId).catch(async (error: unknown) => {
-      const now = await this.getJob(job.jobId);
-      if (now !== null && ['enqueued', 'running', 'unknown'].includes(now.status)) throw error;
-    });
+    // A hub that looks at the container later: the job is ours, and of no use.
+    await this.cancelJob(job.jobId);
   }
 
   #count(kind: keyof HubCalls): void {

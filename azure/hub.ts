@@ -41,6 +41,11 @@ export interface ModuleIdentity {
   readonly [member: string]: unknown;
 }
 
+export interface QueryOptions {
+  readonly pageSize?: number;
+  readonly each?: <T>(call: () => Promise<T>) => Promise<T>;
+}
+
 /** A device or module twin as the hub shows it. */
 export type Twin = Readonly<Record<string, unknown>>;
 
@@ -75,7 +80,7 @@ export interface Hub {
   createImport(inputSas: string, outputSas: string): Promise<HubJob>;
   /** Null if the hub does not know the job. */
   getJob(jobId: string): Promise<HubJob | null>;
-  /** Ends a job; one that the hub does not know is fine. A job that ended long ago may be answered by an error. */
+  /** Ends a job; one that has ended, or that the hub does not know, is fine. */
   cancelJob(jobId: string): Promise<void>;
 
   /** Null if there is none. */
@@ -99,9 +104,10 @@ export interface Hub {
   /**
    * The pages of a query. Queries lag behind writes, and show deleted devices for a while.
    *
-   * @param pageSize rows that a page should have, at most 1000; the hub may choose another number
+   * @param options `pageSize`: rows that a page should have, at most 1000, though the hub may choose another number;
+   *   `each`: runs the call for a page, and may run it again
    */
-  query(text: string, pageSize?: number): AsyncIterable<readonly Record<string, unknown>[]>;
+  query(text: string, options?: QueryOptions): AsyncIterable<readonly Record<string, unknown>[]>;
   /** Null where the hub does not offer configurations, or does not allow to read them. */
   listConfigurations(): Promise<{ id: string }[] | null>;
 

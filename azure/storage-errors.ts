@@ -43,7 +43,7 @@ export function storageError(call: StorageCall, error: unknown): HubferryError {
   }
   const labels = [label, `HTTP ${status}`].filter((part) => part !== '').join(', ');
   return new StorageAnswerError(
-    codeOfStatus(status),
+    code === 'ContainerBeingDeleted' ? 'STORAGE_UNREACHABLE' : codeOfStatus(status),
     `${call.account} cannot ${call.what} (${labels})${words === '' ? '' : `: ${words}`}`,
     status,
     code,

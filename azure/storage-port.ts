@@ -10,8 +10,6 @@ export interface BlobWriter {
   readonly bytes: number;
   /** Sends what is left and replaces the blob as a whole. */
   close(): Promise<void>;
-  /** Gives up; the blob stays as it was. */
-  abort(): void;
 }
 
 /** Names of the two policies that a job's container has. */
@@ -25,9 +23,7 @@ export interface Storage {
   /** The account's blob endpoint, as in the configuration. */
   readonly account: string;
 
-  /** Makes a private container unless it is there. */
-  ensureContainer(name: string): Promise<void>;
-  /** False if it was there. */
+  /** Makes a private container. @returns false if it was there */
   createContainer(name: string): Promise<boolean>;
   /** A missing container is fine. */
   deleteContainer(name: string): Promise<void>;

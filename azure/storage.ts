@@ -43,10 +43,6 @@ class StorageClient implements Storage {
     this.#service = service;
   }
 
-  async ensureContainer(name: string): Promise<void> {
-    await this.createContainer(name);
-  }
-
   async createContainer(name: string): Promise<boolean> {
     const call = this.#call(`create container ${name}`);
     const container = this.#service.getContainerClient(name);
@@ -209,7 +205,7 @@ function deadline(): AbortSignal {
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   json: 'application/json',
-  jsonl: 'application/x-ndjson',
+  ndjson: 'application/x-ndjson',
   txt: 'text/plain; charset=utf-8',
   log: 'text/plain; charset=utf-8',
 };

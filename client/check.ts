@@ -1,15 +1,24 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { TimeoutFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import type { Finding } from '../activities/check.js';
 import { hubOf } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
 import type { CheckInput } from '../workflows/check.js';
 import { emptyReport, TASK_QUEUE } from '../workflows/messages.js';
+import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
+import { printJson, say } from './print.js';
 import { newRunId } from './runs.js';
-import { configOf, openSession } from './session.js';
+import { configOf, openSession, type Session } from './session.js';
 import { fold, plain, widthOf } from './text.js';
 
-/** A check takes seconds; a hub that does not answer is tried for a minute. ms */
-const GIVE_UP_AFTER = 600_000;
+/** A worker that is there takes a check at once; in embedded mode one that died is back long before. ms */
+const WORKER_TIME = 60_000;
+
+/** A hub that does not answer is tried three times for two minutes each, ms. */
+const CHECK_TIME = 600_000;
 
 /** A worker that is there answers sooner, ms. */
 const PATIENCE = 5_000;
@@ -29,30 +38,15 @@ export function checkCommand(): Command {
       const config = configOf(options);
       const hubs =
         aliases.length > 0 ? aliases.map((alias) => hubOf(config, alias)) : [...config.hubs.values()];
-      const session = await openSession(config, (line) => process.stderr.write(`${line}\n`));
+      const hosts = [...new Set(hubs.map(({ host }) => host))];
+      const session = await openSession(config);
       try {
-        const { account, settings } = session;
-        const hosts = [...new Set(hubs.map(({ host }) => host))];
-        const input: CheckInput = { account, settings, hosts };
         const run = newRunId();
-        const handle = await session.client.workflow.start<(input: CheckInput) => Promise<Finding[]>>(
-          'check',
-          {
-            workflowId: `check/${run}`,
-            taskQueue: TASK_QUEUE,
-            args: [input],
-            staticSummary: 'check',
-            // One that was given up with Ctrl-C while there was no worker.
-            workflowExecutionTimeout: GIVE_UP_AFTER,
-          },
+        const notice = setTimeout(() => say('waiting for an answer of a worker'), PATIENCE);
+        const findings = await answer(await startCheck(session, run, hosts)).finally(() =>
+          clearTimeout(notice),
         );
-        const notice = setTimeout(
-          () => process.stderr.write('waiting for an answer of a worker\n'),
-          PATIENCE,
-        );
-        const findings = await handle.result().finally(() => clearTimeout(notice));
-        if (options.json)
-          process.stdout.write(`${JSON.stringify(reportOf(run, hosts, findings), null, 2)}\n`);
+        if (options.json) printJson(reportOf(run, hosts, findings));
         else process.stdout.write(`${findingsText(findings, widthOf(process.stdout))}\n`);
         process.exitCode = findings.every(({ ok }) => ok) ? 0 : 1;
       } finally {
@@ -60,6 +54,54 @@ export function checkCommand(): Command {
       }
     });
 }
+
+async function startCheck(
+  { client, account, settings }: Session,
+  run: string,
+  hosts: readonly string[],
+): Promise<WorkflowHandle> {
+  const input: CheckInput = { account, settings, hosts };
+  return await client.workflow.start('check', {
+    workflowId: `check/${run}`,
+    taskQueue: TASK_QUEUE,
+    args: [input],
+    staticSummary: 'check',
+    // One that was given up with Ctrl-C while there was no worker.
+    workflowExecutionTimeout: CHECK_TIME,
+  });
+}
+
+/**
+ * What the check found; a server that is away for a while is waited for.
+ *
+ * @param workerTime how long a worker may take to begin, ms
+ * @throws HubferryError NO_WORKER
+ */
+export async function answer(
+  handle: Pick<WorkflowHandle, 'result' | 'describe' | 'terminate'>,
+  workerTime = WORKER_TIME,
+): Promise<Finding[]> {
+  const over = new AbortController();
+  const untaken = async (): Promise<never> => {
+    await pause(workerTime, undefined, { signal: over.signal });
+    const { historyLength } = await outlasting(() => handle.describe(), over.signal);
+    if (historyLength > UNTAKEN) return await new Promise<never>(() => undefined);
+    await handle.terminate('no worker took it');
+    throw new HubferryError('NO_WORKER', 'No worker takes the check.');
+  };
+  try {
+    return await Promise.race([outlasting(() => handle.result(), over.signal), untaken()]);
+  } catch (error) {
+    if (error instanceof WorkflowFailedError && error.cause instanceof TimeoutFailure)
+      throw new HubferryError('NO_WORKER', 'No worker finished the check within ten minutes.');
+    throw error;
+  } finally {
+    over.abort();
+  }
+}
+
+/** Events of a workflow that no worker has taken: it was started, and its first task put on the queue. */
+const UNTAKEN = 2;
 
 /** The one object of `--json`: what was found, as a run that is done. */
 function reportOf(run: string, hosts: readonly string[], checks: readonly Finding[]): object {

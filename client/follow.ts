@@ -18,6 +18,11 @@ const LOOK_EVERY = 500;
 /** How long one question may take, ms. Without a worker the server itself would take 29 s to say so. */
 const LOOK_TIME = 2_000;
 
+/**
+ * How long nobody answers before what runs them is looked after, ms: a supervisor brings server or worker back sooner.
+ */
+const REVIVE_AFTER = 10_000;
+
 /** A run as it stands, put together from its own state and that of the jobs it waits for. */
 export interface LiveRun {
   readonly report: RunReport;
@@ -82,53 +87,74 @@ export function timed(report: RunReport): RunReport {
 
 const isHost = (name: string | null): boolean => name !== null && !name.startsWith('snapshot:');
 
+/** Each repair round warns once; the name of the apply workflow holds the round. */
 const roundOf = (report: RunReport): number =>
   report.warnings.find((warning) => warning.code === 'REPAIR_ROUND')?.count ?? 0;
 
 /**
- * Follows a run to its end and returns its report. A server that is away for a while is waited for; the run itself does
- * not need this process.
+ * Follows a run to its end and returns its report. A server that is away for a while is waited for, and in embedded mode
+ * started again where it was killed; the run itself does not need this process.
+ *
+ * @throws HubferryError what keeps the embedded server from being started
  */
 export async function follow(
   session: Session,
   started: StartedRun,
   show: (seen: Look) => void,
+  reviveAfter = REVIVE_AFTER,
 ): Promise<RunReport> {
   const ended = new AbortController();
   const watch = async (): Promise<void> => {
+    let answered = Date.now();
     while (!ended.signal.aborted) {
-      const seen = await look(session, started.handle);
+      const seen = await look(session, handleOf(session, started));
       if (ended.signal.aborted) return;
       show(seen);
+      if (typeof seen !== 'string') answered = Date.now();
+      else if (Date.now() - answered >= reviveAfter) {
+        await session.revive();
+        answered = Date.now();
+      }
       await pause(LOOK_EVERY, undefined, { signal: ended.signal }).catch(() => undefined);
     }
   };
-  void watch(); // not waited for at the end: a last look must not hold the result back
+  // Only its failure is waited for: a last look must not hold the result back.
+  const broken = new Promise<never>((_, reject) => void watch().catch(reject));
   try {
-    return await result(session, started);
+    return await Promise.race([result(session, started, ended.signal), broken]);
   } finally {
     ended.abort();
   }
 }
 
-async function result(session: Session, { handle, begun }: StartedRun): Promise<RunReport> {
+const handleOf = ({ client }: Session, { workflowId, runId }: StartedRun): WorkflowHandle =>
+  client.workflow.getHandle(workflowId, runId);
+
+async function result(session: Session, started: StartedRun, givenUp: AbortSignal): Promise<RunReport> {
+  const { begun } = started;
   const stored = async (): Promise<RunReport> =>
     await readReport(session.config, begun.run).catch(() => begun);
+  try {
+    return (await outlasting(() => handleOf(session, started).result(), givenUp)) as RunReport;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return lost(await stored());
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof CancelledFailure) return { ...(await stored()), outcome: 'cancelled' };
+    if (!(cause instanceof ApplicationFailure)) return lost(await stored()); // terminated, or past a time limit
+    if (cause.details?.[0]) return cause.details[0] as RunReport;
+    throw error;
+  }
+}
+
+/** Asks until the server is there to answer, or nobody wants to know any more. */
+export async function outlasting<T>(ask: () => Promise<T>, givenUp?: AbortSignal): Promise<T> {
   for (;;) {
     try {
-      return (await handle.result()) as RunReport;
+      return await ask();
     } catch (error) {
-      if (isOutage(error)) {
-        await pause(LOOK_EVERY);
-        continue;
-      }
-      if (error instanceof WorkflowNotFoundError) return lost(await stored());
-      if (!(error instanceof WorkflowFailedError)) throw error;
-      const { cause } = error;
-      if (cause instanceof CancelledFailure) return { ...(await stored()), outcome: 'cancelled' };
-      if (!(cause instanceof ApplicationFailure)) return lost(await stored()); // terminated, or past a time limit
-      if (cause.details?.[0]) return cause.details[0] as RunReport;
-      throw error;
+      if (!isOutage(error) || givenUp?.aborted) throw error;
+      await pause(LOOK_EVERY);
     }
   }
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-import { ApplicationFailure } from '@temporalio/common';
 import { Command, CommanderError, Help, type Option } from 'commander';
-import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
+import { HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { VERSION } from '../worker/version.js';
-import { isOutage } from './follow.js';
-import { errorLines, failureReport } from './print.js';
-import { widthOf } from './text.js';
+import { fail } from './fail.js';
+import { onInterrupt } from './interrupt.js';
 import { VERBS } from './verbs.js';
+
+/** They run until a signal and know what to do with it. */
+const SERVERS: ReadonlySet<string> = new Set(['worker', 'simulator']);
 
 /** The whole CLI as a commander program; does nothing until it is parsed. */
 export function program(): Command {
@@ -21,14 +22,20 @@ export function program(): Command {
       '\nExamples:\n  hubferry check\n  hubferry plan old new\n  hubferry migrate old new\n' +
         '\nExit codes: 0 done and verified · 1 failed · 2 wrong usage or configuration\n' +
         '            3 finished with differences · 4 cancelled\n' +
-        '            130 Ctrl-C (the run goes on)',
+        '            130 Ctrl-C (a run that was started goes on)',
     );
   for (const verb of VERBS) hubferry.addCommand(verb());
   for (const command of [hubferry, ...hubferry.commands]) {
     command.exitOverride();
     command.showHelpAfterError('(add --help for the options)');
     command.configureHelp({ helpWidth: 80, optionDescription });
+    // It quotes what it does not understand, which may be a secret in the wrong place.
+    command.configureOutput({ outputError: (text, write) => write(maskSecrets(text)) });
   }
+  hubferry.hook('preAction', (_, verb) => {
+    if (!SERVERS.has(verb.name()))
+      onInterrupt(() => fail(new HubferryError('INTERRUPTED', 'Interrupted; no run was started.')));
+  });
   return hubferry;
 }
 
@@ -49,32 +56,8 @@ async function main(): Promise<void> {
       // commander has said it, or shown the help that was asked for.
       if (error.exitCode !== 0)
         fail(new HubferryError('USAGE', error.message.replace(/^error: /, '')), { said: true });
-    } else fail(known(error));
+    } else fail(error);
   }
-}
-
-/** Ends with the error's exit code, its words on stderr and, under --json, the one object on stdout. */
-function fail({ code, message, hint }: HubferryError, { said } = { said: false }): void {
-  const error = { code, message, hint };
-  if (!said) process.stderr.write(`${errorLines(error, widthOf(process.stderr)).join('\n')}\n`);
-  if (process.argv.includes('--json')) {
-    process.stdout.write(`${JSON.stringify(failureReport(process.argv[2], error), null, 2)}\n`);
-  }
-  process.exitCode = ERRORS[code].exit;
-}
-
-/** What an error of a library comes to. A workflow's failure carries our code as a cause. */
-function known(error: unknown): HubferryError {
-  if (error instanceof HubferryError) return error;
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof ApplicationFailure && isErrorCode(cause.type))
-      return new HubferryError(cause.type, cause.message);
-  }
-  if (isOutage(error))
-    return new HubferryError('TEMPORAL_UNREACHABLE', 'The Temporal server does not answer.');
-  const { cause } = error instanceof Error ? error : {};
-  const text = cause instanceof Error ? `${String(error)}: ${cause.message}` : String(error);
-  return new HubferryError('INTERNAL', maskSecrets(text));
 }
 
 await main();

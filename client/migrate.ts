@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
-import { hubOf } from '../config/index.js';
+import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
-import { configOf, sourceAndTarget, storageWithinReach } from './session.js';
+import { configOf, storageWithinReach } from './session.js';
 
 interface MigrateOptions extends RunOptions {
   readonly existing: 'fail' | 'skip';
@@ -87,10 +87,11 @@ async function start(
   options: MigrateOptions,
 ): Promise<void> {
   const config = configOf(options);
+  const from = sourceOf(config, source);
   const to = hubOf(config, target);
-  const from: Source = source.startsWith(SNAPSHOT)
-    ? { kind: 'snapshot', id: snapshotId(source) }
-    : { kind: 'hub', host: sourceAndTarget(config, source, target).source };
+  if (from.kind === 'hub' && from.host === to.host) {
+    throw new HubferryError('SAME_HUB', `${source} and ${target} are the same hub, ${to.host}.`);
+  }
   if (goal === 'migrate' && to.readOnly) {
     throw new HubferryError('HUB_READ_ONLY', `${target} (${to.host}) is marked readOnly in ${config.path}.`);
   }
@@ -114,6 +115,12 @@ async function start(
       target: to.host,
     },
   });
+}
+
+function sourceOf(config: Config, source: string): Source {
+  return source.startsWith(SNAPSHOT)
+    ? { kind: 'snapshot', id: snapshotId(source) }
+    : { kind: 'hub', host: hubOf(config, source).host };
 }
 
 function snapshotId(source: string): string {

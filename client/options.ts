@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
 
 /** Options that every verb with a configuration has. */
-export interface CommonOptions {
+export interface FileOptions {
   readonly config?: string;
-  readonly set: readonly string[];
   readonly json: boolean;
+}
+
+export interface CommonOptions extends FileOptions {
+  readonly set: readonly string[];
 }
 
 export interface RunOptions extends CommonOptions {
@@ -13,12 +16,27 @@ export interface RunOptions extends CommonOptions {
 
 const collect = (value: string, all: readonly string[]): string[] => [...all, value];
 
+export function withConfigOption(command: Command): Command {
+  return command.option('-c, --config <file>', 'configuration file (default: hubferry.yaml in this folder)');
+}
+
+/** Adds `--config` and `--json`. */
+export function withFileOptions(command: Command): Command {
+  return withConfigOption(command).option(
+    '--json',
+    'print one JSON object at the end, and nothing else, on stdout',
+    false,
+  );
+}
+
 /** Adds `--config`, `--set` and `--json`. */
 export function withCommonOptions(command: Command): Command {
-  return command
-    .option('-c, --config <file>', 'configuration file (default: hubferry.yaml in this folder)')
-    .option('--set <key=value>', 'override a setting, e.g. settings.settle=1s (repeatable)', collect, [])
-    .option('--json', 'print one JSON object at the end, and nothing else, on stdout', false);
+  return withFileOptions(command).option(
+    '--set <key=value>',
+    'override a setting, e.g. settings.settle=1s (repeatable)',
+    collect,
+    [],
+  );
 }
 
 /** Adds the common options and `--detach`. */

@@ -1,3 +1,4 @@
+import { maskSecrets } from '../registry/secrets.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, fold, plain, table } from './text.js';
 
@@ -64,6 +65,8 @@ export function reportText(report: RunReport, width = 80): string {
 /** The outcome in words, with what is open by its counts. */
 function verdictOf({ outcome, phase, ledger, verify }: RunReport): string {
   if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
+  if (outcome === 'verified' && verify && verify.kept > 0)
+    return `${VERDICTS.verified}, ${count(verify.kept)} kept as they were on the target`;
   if (outcome !== 'differences') return VERDICTS[outcome];
   const open = Object.entries({
     different: verify?.different ?? 0,
@@ -123,13 +126,19 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
   return lines;
 }
 
+/** An error as it may be shown: messages name what a user typed, which may be a secret in the wrong place. */
+export function masked({ code, message, hint }: RunError): RunError {
+  return { code, message: maskSecrets(message), hint: maskSecrets(hint) };
+}
+
 /** What happened, and what to do. */
 export function errorLines(error: RunError, width: number): string[] {
-  const [first = '', ...more] = error.message.split('\n').map(plain);
+  const { code, message, hint } = masked(error);
+  const [first = '', ...more] = message.split('\n').map(plain);
   return [
-    ...fold(`${error.code}: ${first}`, width),
+    ...fold(`${code}: ${first}`, width),
     ...more.flatMap((line) => fold(`  ${line}`, width)),
-    ...fold(`  ${error.hint}`, width, 0),
+    ...fold(`  ${hint}`, width, 0),
   ];
 }
 
@@ -164,4 +173,14 @@ export function exitCodeOf(report: Pick<RunReport, 'outcome'>): number {
     default:
       return 3;
   }
+}
+
+/** The one object (or array) of `--json`. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** A line for the person who waits, never on stdout, which belongs to the result. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }

@@ -12,6 +12,9 @@ const PATIENCE = 4_000;
 /** Without a terminal, a line about the same piece of work at most this often, ms. */
 const LINE_EVERY = 5_000;
 
+/** ora does not look at https://no-color.org. */
+const isColorless = (): boolean => Boolean(process.env['NO_COLOR']);
+
 /** Shows a run while it goes on: one moving line on a terminal, plain lines elsewhere. Always on stderr. */
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
@@ -26,7 +29,9 @@ export class Progress {
   constructor(stream: NodeJS.WriteStream = process.stderr) {
     this.#stream = stream;
     // ora would put the terminal into raw mode, where Ctrl-C is no signal any more.
-    this.#spinner = stream.isTTY ? ora({ stream, discardStdin: false }) : null;
+    const spinner = ora({ stream, discardStdin: false, ...(isColorless() ? { color: false } : {}) });
+    // It does not move on a dumb terminal or in CI, and would then write a line for every text.
+    this.#spinner = spinner.isEnabled ? spinner : null;
   }
 
   /** A line that stays. */
@@ -90,7 +95,8 @@ export class Progress {
       if (this.#spinner) {
         const was = this.#spinner.isSpinning;
         const text = `${padded(phase)}${time}`;
-        if (broke) this.#spinner.fail(text);
+        if (isColorless()) this.#spinner.stopAndPersist({ symbol: broke ? '✖' : '✔', text });
+        else if (broke) this.#spinner.fail(text);
         else this.#spinner.succeed(text);
         if (was) this.#spinner.start();
       } else this.#stream.write(`${padded(phase)}${broke ? `${outcome} after` : 'done in'} ${time}\n`);

@@ -1,12 +1,15 @@
 import type { Config } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
 import { emptyReport, type RunInput, type RunReport } from '../workflows/messages.js';
+import { fail } from './fail.js';
 import { follow } from './follow.js';
+import { offInterrupt, onInterrupt } from './interrupt.js';
 import type { RunOptions } from './options.js';
-import { exitCodeOf, reportText } from './print.js';
+import { exitCodeOf, printJson, reportText, say } from './print.js';
 import { Progress } from './progress.js';
 import { newRunId, noteBegun, startRun } from './runs.js';
 import { openSession } from './session.js';
-import { widthOf } from './text.js';
+import { shellQuote, widthOf } from './text.js';
 
 /** What a verb starts: the workflow, its id and its input, built once the session is open. */
 export interface Start<T extends RunInput> {
@@ -31,34 +34,35 @@ export async function conduct<T extends RunInput>(
   const session = await openSession(config, (line) => progress.say(line));
   try {
     const run = newRunId();
-    const base = { run, account: session.account, settings: session.settings };
+    const { account, settings, server } = session;
+    const base: RunInput = { run, account, settings, server };
+    onInterrupt(() => fail(maybeStarted(run, options)));
     const { workflow, summary } = start;
     const started = await startRun(session, {
       workflow,
       workflowId: start.workflowId(run),
       input: start.input(base),
       summary,
-      report: emptyReport({ run, ...start.report }),
+      report: emptyReport({ run, server, ...start.report }),
     });
     const { begun } = started;
     progress.say(`run ${begun.run}${started.attached ? ' goes on: attached to it' : ''}`);
-    const comeBack = `hubferry status ${begun.run}${options.config ? ` --config ${options.config}` : ''}`;
+    const comeBack = statusCommand(begun.run, options);
+    onInterrupt(() => {
+      progress.end();
+      say(`\nThe run goes on. Come back with: ${comeBack}`);
+      if (options.json) printReport(begun, true);
+    });
     const noted = started.attached ? undefined : noteBegun(config, begun);
     if (options.detach) {
       await noted;
+      offInterrupt();
       if (options.json) printReport(begun, true);
       else process.stdout.write(`The run goes on by itself. Look at it with: ${comeBack}\n`);
       return;
     }
-    const leave = (): void => {
-      progress.end();
-      process.stderr.write(`\nThe run goes on. Come back with: ${comeBack}\n`);
-      if (options.json) printReport(begun, true);
-      process.exit(130);
-    };
-    process.once('SIGINT', leave);
     const report = await follow(session, started, (look) => progress.show(look));
-    process.off('SIGINT', leave);
+    offInterrupt();
     progress.end(report);
     printReport(report, options.json);
     process.exitCode = exitCodeOf(report);
@@ -69,8 +73,15 @@ export async function conduct<T extends RunInput>(
 }
 
 export function printReport(report: RunReport, json: boolean): void {
-  const text = json
-    ? JSON.stringify(report, null, 2)
-    : reportText(report, Math.min(80, widthOf(process.stdout)));
-  process.stdout.write(`${text}\n`);
+  if (json) printJson(report);
+  else process.stdout.write(`${reportText(report, Math.min(80, widthOf(process.stdout)))}\n`);
 }
+
+/** Ctrl-C while the server was asked to start it: the answer is not known. */
+function maybeStarted(run: string, options: RunOptions): HubferryError {
+  const hint = `Look with: ${statusCommand(run, options)}`;
+  return new HubferryError('INTERRUPTED', `Interrupted; run ${run} may have been started.`, hint);
+}
+
+const statusCommand = (run: string, { config }: RunOptions): string =>
+  `hubferry status ${run}${config ? ` --config ${shellQuote(config)}` : ''}`;

@@ -26,7 +26,9 @@ const runAttribute = defineSearchAttributeKey(RUN_ATTRIBUTE, 'KEYWORD');
 export interface StartedRun {
   /** Its report as it was at the beginning. */
   readonly begun: RunReport;
-  readonly handle: WorkflowHandle;
+  readonly workflowId: string;
+  /** Of this very run: a later one may have the same workflow id. */
+  readonly runId: string;
   /** The same command runs already; this client follows it. */
   readonly attached: boolean;
 }
@@ -53,7 +55,8 @@ export async function startRun(
     readonly report: RunReport;
   },
 ): Promise<StartedRun> {
-  const { run, ...rest } = start.input;
+  // What the same command gives each time: neither its own name nor that of the server.
+  const { run, server: _server, ...rest } = start.input;
   const input = createHash('sha256').update(JSON.stringify(rest)).digest('hex');
   try {
     const handle = await client.workflow.start(start.workflow, {
@@ -64,17 +67,21 @@ export async function startRun(
       typedSearchAttributes: [{ key: runAttribute, value: run }],
       staticSummary: start.summary,
     });
-    return { begun: start.report, handle, attached: false };
+    return {
+      begun: start.report,
+      workflowId: start.workflowId,
+      runId: handle.firstExecutionRunId,
+      attached: false,
+    };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
-  const handle = client.workflow.getHandle(start.workflowId);
-  const { memo } = await handle.describe();
+  const { memo, workflowId, runId } = await client.workflow.getHandle(start.workflowId).describe();
   const other = typeof memo?.['run'] === 'string' ? memo['run'] : 'unknown';
   if (memo?.['input'] !== input) {
     throw new HubferryError('TARGET_BUSY', `Run ${other} writes to this target already, with other options.`);
   }
-  return { begun: { ...start.report, run: other }, handle, attached: true };
+  return { begun: { ...start.report, run: other }, workflowId, runId, attached: true };
 }
 
 /**
@@ -84,7 +91,7 @@ export async function startRun(
 export async function noteBegun(config: Config, report: RunReport): Promise<void> {
   try {
     const storage = openStorage(storageOf(config));
-    await storage.ensureContainer(SHARED_CONTAINER);
+    await storage.createContainer(SHARED_CONTAINER);
     const text = JSON.stringify(report, null, 2);
     await storage.writeText(SHARED_CONTAINER, runBlob(report.run), text, { onlyIfAbsent: true });
   } catch {}
@@ -112,24 +119,42 @@ export async function readReport(config: Config, run: string): Promise<RunReport
     : null;
   if (text === null)
     throw new HubferryError('RUN_NOT_FOUND', `There is no run ${run} in ${storage.account}.`);
-  return JSON.parse(text) as RunReport;
+  const report = parseReport(text);
+  if (report === null)
+    throw new HubferryError('RUN_NOT_FOUND', `The report of run ${run} in ${storage.account} is damaged.`);
+  return report;
 }
 
-/** A run whose workflow is gone without a last word: terminated, or its server was lost. */
+/** Null for what is no report: anybody who may write to the account can have put it there. */
+export function parseReport(text: string): RunReport | null {
+  try {
+    const value = JSON.parse(text) as RunReport | null;
+    const { run, workflow, outcome, started, seconds } = value ?? {};
+    const texts = [run, workflow, outcome, started].every((member) => typeof member === 'string');
+    return texts && typeof seconds?.total === 'number' ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A run whose workflow is gone from its own server without a last word: terminated, or the server lost its data. */
 export function lost(report: RunReport): RunReport {
-  const message = `Run ${report.run} ended without a report: its workflow was terminated, or its server is gone.`;
+  const message = `Run ${report.run} ended without a report: its workflow was terminated, or its server lost its data.`;
   const code = 'RUN_LOST';
   return { ...report, outcome: 'failed', error: { code, message, hint: ERRORS[code].hint } };
 }
 
-/** The stored reports of all runs, newest first. */
-export async function readReports(config: Config): Promise<RunReport[]> {
+/** The stored reports of all runs, newest first; what is no report is told about and left out. */
+export async function readReports(config: Config, say: (line: string) => void): Promise<RunReport[]> {
   const storage = openStorage(storageOf(config));
   if (!(await storage.containerExists(SHARED_CONTAINER))) return [];
   const reports: RunReport[] = [];
   for await (const { name } of storage.list(SHARED_CONTAINER, RUNS)) {
     const text = await storage.readText(SHARED_CONTAINER, name);
-    if (text !== null) reports.push(JSON.parse(text) as RunReport);
+    if (text === null) continue;
+    const report = parseReport(text);
+    if (report === null) say(`${SHARED_CONTAINER}/${name} is not the report of a run; left out`);
+    else reports.push(report);
   }
   return reports.toSorted((a, b) => (a.started < b.started ? 1 : -1));
 }

@@ -1,24 +1,37 @@
+import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
 import { isLoopbackHost } from '../azure/loopback.js';
-import { type Config, hubOf, loadConfig, storageOf } from '../config/index.js';
+import { type Config, loadConfig, storageOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { RunSettings } from '../registry/settings.js';
-import { connectClient, ensureSearchAttributes } from '../worker/connection.js';
+import { connectClient, ensureSearchAttributes, type TemporalAddress } from '../worker/connection.js';
 import { ensureEmbedded } from '../worker/embedded.js';
+import { homeOf } from '../worker/home.js';
+import { readLock } from '../worker/lock.js';
 import type { CommonOptions } from './options.js';
+import { say as sayOnStderr } from './print.js';
 
 /** A configuration and a connection to the Temporal server that serves it. */
 export interface Session {
   readonly config: Config;
+  /** Ask for it anew after `revive`. */
   readonly client: Client;
+  /** The Temporal server by a name that people understand. Only it knows how its runs stand. */
+  readonly server: string;
   /** Canonical URL of the storage account, without credentials. */
   readonly account: string;
   readonly settings: RunSettings;
+  /**
+   * Embedded mode: starts again what was killed together with its supervisor. What `hubferry down` ended stays so.
+   *
+   * @throws HubferryError as `openSession`
+   */
+  revive(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Reads and checks the configuration; makes no network call. */
-export function configOf(options: CommonOptions): Config {
+export function configOf(options: Pick<CommonOptions, 'config' | 'set'>): Config {
   return loadConfig({ ...(options.config ? { path: options.config } : {}), set: options.set });
 }
 
@@ -28,18 +41,55 @@ export function configOf(options: CommonOptions): Config {
  * @throws HubferryError STORAGE_MISSING, TEMPORAL_UNREACHABLE, TEMPORAL_REFUSED, SERVER_NOT_FOUND,
  *   OTHER_CONFIGURATION
  */
-export async function openSession(config: Config, say: (line: string) => void): Promise<Session> {
+export async function openSession(config: Config, say = sayOnStderr): Promise<Session> {
   const { account } = storageOf(config);
-  const temporal = config.temporal ?? (await ensureEmbedded(config, { log: say }));
-  const { connection, client } = await connectClient(temporal);
+  const find = async (): Promise<TemporalAddress> =>
+    config.temporal ?? (await ensureEmbedded(config, { log: say }));
+  let temporal = await find();
+  let link = await connect(temporal);
+  const links = [link];
+  return {
+    config,
+    account,
+    settings: config.settings,
+    server: serverOf(config),
+    get client() {
+      return link.client;
+    },
+    revive: async () => {
+      if (config.temporal !== null || wasStopped()) return;
+      const before = temporal.address;
+      temporal = await find();
+      if (temporal.address === before) return; // the connection comes back by itself
+      link = await connect(temporal);
+      links.push(link);
+    },
+    close: async () => void (await Promise.all(links.map(({ connection }) => connection.close()))),
+  };
+}
+
+async function connect(temporal: TemporalAddress): ReturnType<typeof connectClient> {
+  const link = await connectClient(temporal);
   try {
     // A namespace that no worker of ours has seen lacks the attribute without which no run can start.
-    await ensureSearchAttributes(connection, temporal.namespace);
+    await ensureSearchAttributes(link.connection, temporal.namespace);
+    return link;
   } catch (error) {
-    await connection.close();
+    await link.connection.close();
     throw error;
   }
-  return { config, client, account, settings: config.settings, close: () => connection.close() };
+}
+
+function serverOf({ temporal }: Config): string {
+  return temporal
+    ? `${temporal.address}/${temporal.namespace}`
+    : `embedded on ${hostname()} (${homeOf().folder})`;
+}
+
+/** Whether the embedded server was told to end: only one that was killed leaves a lock in another state. */
+function wasStopped(): boolean {
+  const state = readLock(homeOf())?.state;
+  return state === undefined || state === 'stopped';
 }
 
 /**
@@ -56,18 +106,4 @@ export function storageWithinReach(config: Config, hosts: readonly string[]): vo
       `${far} cannot reach the storage account ${account}.`,
     );
   }
-}
-
-/** A hub by its alias, and the host it stands for. */
-export function sourceAndTarget(
-  config: Config,
-  source: string,
-  target: string,
-): { source: string; target: string } {
-  const from = hubOf(config, source);
-  const to = hubOf(config, target);
-  if (from.host === to.host) {
-    throw new HubferryError('SAME_HUB', `${source} and ${target} are the same hub, ${from.host}.`);
-  }
-  return { source: from.host, target: to.host };
 }

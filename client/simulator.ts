@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { HubferryError } from '../registry/errors.js';
 import type { Simulator, SimulatorOptions } from '../simulator/index.js';
+import { shellQuote } from './text.js';
 
 interface Options {
   readonly hub?: string[];
@@ -20,7 +21,8 @@ interface Options {
 /** `hubferry simulator`: hubs on this machine until a signal ends them. */
 export function simulatorCommand(): Command {
   return new Command('simulator')
-    .description('Run simulated IoT hubs on this machine, for trying things and for tests.')
+    .summary('run simulated IoT hubs on this machine')
+    .description('Runs simulated IoT hubs on this machine, for trying things and for tests.')
     .option('--hub <name>', 'a hub to serve; may be repeated', collect)
     .option('--port <port>', 'port of all hubs, as <name>.localhost:<port>; 0 = a free one', port, 8443)
     .option('--own-ports', 'also give each hub a free port of its own, as localhost:<port>', false)
@@ -111,10 +113,6 @@ function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
-}
-
-function shellQuote(text: string): string {
-  return /^[\w/.:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -1,13 +1,17 @@
 import { Command } from 'commander';
-import type { Config } from '../config/index.js';
+import { HubferryError } from '../registry/errors.js';
 import type { RunReport } from '../workflows/messages.js';
 import { look, timed } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
+import { printJson, say } from './print.js';
 import { describe } from './progress.js';
 import { printReport } from './run.js';
 import { lost, openHandle, readReport, readReports } from './runs.js';
 import { configOf, openSession, type Session } from './session.js';
 import { duration, fold, table, widthOf } from './text.js';
+
+/** RUN as `newRunId` makes it. */
+const RUN = /^\d{8}-\d{6}-[a-z0-9]{6}$/;
 
 export function statusCommand(): Command {
   return withCommonOptions(
@@ -18,25 +22,25 @@ export function statusCommand(): Command {
   )
     .addHelpText('after', '\nExample:\n  hubferry status 20260801-120000-ab12cd')
     .action(async (run: string, options: CommonOptions) => {
+      if (!RUN.test(run)) {
+        const hint = '`hubferry list` shows the runs.';
+        throw new HubferryError(
+          'USAGE',
+          `"${run}" names no run; RUN looks like 20260801-120000-ab12cd.`,
+          hint,
+        );
+      }
       const config = configOf(options);
       const stored = await readReport(config, run);
       if (stored.outcome !== 'running') {
         printReport(stored, options.json);
         return;
       }
-      const session = await openSession(config, (line) => process.stderr.write(`${line}\n`));
+      const session = await openSession(config);
       try {
-        const handle = await openHandle(session.client, stored);
-        const seen = handle && (await look(session, handle));
-        if (seen === null) printReport(await ended(config, stored), options.json);
-        else if (typeof seen === 'string') {
-          const who = seen === 'no worker' ? 'no worker answers' : 'the Temporal server does not answer';
-          process.stderr.write(`${who}; this is how the run began\n`);
-          printReport(timed(stored), options.json);
-        } else {
-          process.stderr.write(`${describe(seen)}\n`);
-          printReport(seen.report, options.json);
-        }
+        const { report, note } = await current(session, stored);
+        if (note) say(note);
+        printReport(report, options.json);
       } finally {
         await session.close();
       }
@@ -52,12 +56,18 @@ export function listCommand(): Command {
     .addHelpText('after', '\nExample:\n  hubferry list --json')
     .action(async (options: CommonOptions) => {
       const config = configOf(options);
-      const stored = await readReports(config);
+      const stored = await readReports(config, say);
       const open = stored.some((report) => report.outcome === 'running');
-      const session = open ? await openSession(config, (line) => process.stderr.write(`${line}\n`)) : null;
+      const session = open ? await openSession(config) : null;
       try {
-        const reports = await Promise.all(stored.map((report) => current(session, report)));
-        if (options.json) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+        const runs = await Promise.all(
+          stored.map(async (report) =>
+            session && report.outcome === 'running' ? await current(session, report) : { report },
+          ),
+        );
+        const reports = runs.map(({ report }) => report);
+        for (const { report, note } of runs) if (note) say(`${report.run}: ${note}`);
+        if (options.json) printJson(reports);
         else process.stdout.write(`${listText(reports, widthOf(process.stdout))}\n`);
       } finally {
         await session?.close();
@@ -65,18 +75,32 @@ export function listCommand(): Command {
     });
 }
 
-async function current(session: Session | null, report: RunReport): Promise<RunReport> {
-  if (session === null || report.outcome !== 'running') return report;
-  const handle = await openHandle(session.client, report);
-  if (handle === null) return ended(session.config, report);
-  const seen = await look(session, handle);
-  return typeof seen === 'string' ? timed(report) : seen.report;
+/** A run as far as it can be known from here, and in words how it goes on. */
+interface Seen {
+  readonly report: RunReport;
+  readonly note?: string;
 }
 
-/** The last word of a run that Temporal no longer runs; it may have come since the report was read. */
-async function ended(config: Config, before: RunReport): Promise<RunReport> {
-  const now = await readReport(config, before.run);
-  return now.outcome === 'running' ? lost(now) : now;
+/** How a run stands that had no last word when its report was read. */
+async function current(session: Session, stored: RunReport): Promise<Seen> {
+  const handle = await openHandle(session.client, stored);
+  if (handle === null) return ended(session, await readReport(session.config, stored.run));
+  const seen = await look(session, handle);
+  if (typeof seen !== 'string') return { report: seen.report, note: describe(seen) };
+  const who = seen === 'no worker' ? 'no worker answers' : 'the Temporal server does not answer';
+  return { report: timed(stored), note: `${who}; this is how the run began` };
+}
+
+/**
+ * A run that this Temporal server does not run, by its report read after that was seen: the last word may have come in
+ * between. Without one it is lost only if it was this server's; whoever started it again while another server runs it
+ * would make a second writer.
+ */
+export function ended({ server }: Pick<Session, 'server'>, now: RunReport): Seen {
+  if (now.outcome !== 'running') return { report: now };
+  if (now.server === server) return { report: lost(now) };
+  const name = now.server ?? 'it does not say which';
+  return { report: timed(now), note: `runs under another Temporal server (${name}); this is how it began` };
 }
 
 /** One line a run; two where the hubs' names do not fit on a terminal. */

@@ -27,6 +27,11 @@ export function plain(name: string): string {
   return name.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
+/** A word as a shell takes it: in quotes where it must be. */
+export function shellQuote(word: string): string {
+  return /^[\w/.:@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 /** How wide text for this stream may be: a terminal's columns; endless where nobody reads it on a screen. */
 export function widthOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): number {
   return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;

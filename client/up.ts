@@ -1,29 +1,34 @@
 import { Command } from 'commander';
-import { loadConfig } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { embeddedStatus, ensureEmbedded } from '../worker/embedded.js';
-import { type CommonOptions, withCommonOptions } from './options.js';
+import { fail } from './fail.js';
+import { onInterrupt } from './interrupt.js';
+import { type FileOptions, withFileOptions } from './options.js';
+import { printJson, say } from './print.js';
+import { configOf } from './session.js';
 
 const HELP = `
-Other commands start it by themselves; \`up\` is for starting it beforehand. It
-ends by \`hubferry down\`, or after ten minutes without use or open run. Files and
-logs are under $HUBFERRY_HOME (default: your data folder).
-
 Examples:
-  $ hubferry up
-  $ hubferry up --config staging.yaml --json
-  $ HUBFERRY_HOME=/srv/hubferry hubferry up`;
+  hubferry up
+  hubferry up --config staging.yaml --json
+  HUBFERRY_HOME=/srv/hubferry hubferry up`;
 
-/** `hubferry up`: starts the embedded server and worker. */
 export function upCommand(): Command {
-  return withCommonOptions(new Command('up'))
-    .description('start the embedded Temporal server and worker')
+  return withFileOptions(
+    new Command('up')
+      .summary('start the embedded Temporal server and worker')
+      .description(
+        'Starts the embedded Temporal server and worker; other commands do so by themselves. They end by ' +
+          '`hubferry down`, or after ten minutes without use or open run. Files and logs are under ' +
+          '$HUBFERRY_HOME (default: your data folder).',
+      ),
+  )
     .addHelpText('after', HELP)
     .action(up);
 }
 
-async function up(options: CommonOptions): Promise<void> {
-  const config = loadConfig({ ...(options.config ? { path: options.config } : {}), set: options.set });
+async function up(options: FileOptions): Promise<void> {
+  const config = configOf({ ...options, set: [] });
   if (config.temporal !== null) {
     throw new HubferryError(
       'USAGE',
@@ -31,10 +36,19 @@ async function up(options: CommonOptions): Promise<void> {
       'Start workers for it with `hubferry worker`, or leave `temporal:` out for the embedded server.',
     );
   }
-  await ensureEmbedded(config, { log: (line) => void process.stderr.write(`${line}\n`) });
+  onInterrupt(() =>
+    fail(
+      new HubferryError(
+        'INTERRUPTED',
+        'Interrupted; the server may start all the same.',
+        '`hubferry down` ends it.',
+      ),
+    ),
+  );
+  await ensureEmbedded(config, { log: say });
   const status = await embeddedStatus();
   if (status === null) throw new HubferryError('EMBEDDED_FAILED', 'The embedded server ended right away.');
-  if (options.json) process.stdout.write(`${JSON.stringify(status)}\n`);
+  if (options.json) printJson({ outcome: 'done', ...status, error: null });
   else {
     process.stdout.write(
       `Up at ${status.address} with ${status.configPath} (supervisor ${status.pid}, files in ${status.home}).\n`,

@@ -1,9 +1,10 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { loadConfig } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
-import { type CommonOptions, withCommonOptions } from './options.js';
+import { fail } from './fail.js';
+import { type FileOptions, withConfigOption } from './options.js';
+import { configOf } from './session.js';
 
-interface Flags extends CommonOptions {
+interface Flags extends FileOptions {
   readonly address?: string;
   readonly namespace?: string;
   readonly queue?: string;
@@ -14,23 +15,25 @@ interface Flags extends CommonOptions {
 }
 
 const EXAMPLES = `
-Prints one line, "worker ready …", when it takes tasks. SIGTERM and SIGINT let
-running activities end (--grace); a second signal ends it at once. Any number of
-workers may run, on any machines; each looks up credentials by host name in its
-own configuration.
-
 Examples:
-  $ hubferry worker                 the server of \`temporal:\` in hubferry.yaml
-  $ hubferry worker --slots 4       more heavy activities at a time
-  $ hubferry worker --config prod.yaml --address temporal:7233`;
+  hubferry worker
+  hubferry worker --slots 4
+  hubferry worker --config prod.yaml --address temporal:7233`;
 
-/** `hubferry worker`: a worker for a real Temporal server. */
 export function workerCommand(): Command {
-  return withCommonOptions(new Command('worker'))
-    .description('run a worker for a Temporal server')
+  return withConfigOption(
+    new Command('worker')
+      .summary('run a worker for a Temporal server')
+      .description(
+        'Runs a worker for a Temporal server, and prints one line, "worker ready …", when it takes tasks. ' +
+          'SIGTERM and SIGINT let running activities end (--grace); a second signal ends it at once. Any number ' +
+          'of workers may run, on any machines; each looks up credentials by host name in its own configuration.',
+      ),
+  )
+    .option('--json', 'print the ready line as a JSON object; what goes wrong stands on stderr only', false)
     .option('--address <host:port>', 'Temporal server (default: temporal.address of the configuration)')
     .option('--namespace <name>', 'Temporal namespace (default: temporal.namespace, or `default`)')
-    .option('--queue <name>', 'task queue')
+    .option('--queue <name>', 'task queue, for tests: runs are always put on the default one')
     .option('--slots <n>', 'heavy activities at a time (default: 2 to 4, by processors)', positive)
     .option('--grace <seconds>', 'how long running activities may go on after SIGTERM (default: 30)', seconds)
     .option(
@@ -44,7 +47,7 @@ export function workerCommand(): Command {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const config = loadConfig({ ...(flags.config ? { path: flags.config } : {}), set: flags.set });
+  const config = configOf({ ...flags, set: [] });
   const address = flags.address ?? config.temporal?.address;
   if (address === undefined) {
     throw new HubferryError(
@@ -55,8 +58,6 @@ async function run(flags: Flags): Promise<void> {
   }
   // Loaded only here: the native part of Temporal's SDK is of no use to the other commands.
   const { runWorkerProcess } = await import('../worker/worker-process.js');
-  // Native handles may outlive the worker. This ends the process after a fault was shown; it holds nothing up itself.
-  const exitSoon = (): void => void setTimeout(() => process.exit(), 500).unref();
   await runWorkerProcess({
     config,
     address,
@@ -69,11 +70,9 @@ async function run(flags: Flags): Promise<void> {
       ...(flags.grace === undefined ? {} : { shutdownGrace: flags.grace }),
       ...(flags.sticky === undefined ? {} : { stickyTimeout: flags.sticky }),
     },
-  }).catch((error: unknown) => {
-    exitSoon();
-    throw error;
-  });
-  process.exit(0);
+  }).catch((error: unknown) => fail(error, { answered: true }));
+  // Native handles may outlive the worker.
+  process.exit();
 }
 
 function positive(text: string): number {

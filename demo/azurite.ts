@@ -23,6 +23,10 @@ export async function startAzurite(): Promise<Azurite> {
     env: { ...process.env, NODE_OPTIONS: '' },
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // It would outlive a crash of ours, and hold our output open.
+  const endWithUs = (): void => void child.kill('SIGKILL');
+  process.once('exit', endWithUs);
+  void exited.then(() => process.off('exit', endWithUs));
   for await (const line of createInterface({ input: child.stdout })) {
     const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
     if (port === undefined) continue;

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,9 +50,36 @@ export interface StandOptions {
   readonly storageThrough?: (connectionString: string) => Promise<string>;
 }
 
-/** Starts everything on free loopback ports. */
+/** What a stand has started so far. */
+interface Running {
+  readonly children: Set<ChildProcess>;
+  azurite?: Azurite;
+  simulator?: Simulator;
+  temporal?: DevServer;
+}
+
+/** Starts everything on free loopback ports; if a part does not start, the others are stopped again. */
 export async function openStand(options: StandOptions): Promise<Stand> {
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
+  const running: Running = { children: new Set() };
+  try {
+    return await fill(folder, running, options);
+  } catch (error) {
+    await clear(folder, running);
+    throw error;
+  }
+}
+
+async function clear(folder: string, running: Running): Promise<void> {
+  const { children, azurite, simulator, temporal } = running;
+  const ends = [...children].map((child) => once(child, 'exit'));
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all(ends);
+  await Promise.all([temporal?.stop(), azurite?.stop(), simulator?.close()]);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function fill(folder: string, running: Running, options: StandOptions): Promise<Stand> {
   const say = options.say ?? (() => undefined);
   const startTemporal = async (port?: number): Promise<DevServer> =>
     startDevServer({
@@ -61,11 +89,16 @@ export async function openStand(options: StandOptions): Promise<Stand> {
       fastTimers: true,
       ...(port === undefined ? {} : { port }),
     });
-  const [azurite, simulator, server] = await Promise.all([
-    startAzurite(),
-    startSimulator({ hubs: [...options.hubs], seed: options.seed, caDir: join(folder, 'ca') }),
-    startTemporal(),
-  ]);
+  const starting = [
+    startAzurite().then((started) => (running.azurite = started)),
+    startSimulator({ hubs: [...options.hubs], seed: options.seed, caDir: join(folder, 'ca') }).then(
+      (started) => (running.simulator = started),
+    ),
+    startTemporal().then((started) => (running.temporal = started)),
+  ] as const;
+  // After a failure, too, every part is waited for: one that comes up later would not be stopped.
+  await Promise.allSettled(starting);
+  const [azurite, simulator, server] = await Promise.all(starting);
   let temporal = server;
   const storage = (await options.storageThrough?.(azurite.connectionString)) ?? azurite.connectionString;
   const configFile = join(folder, 'hubferry.yaml');
@@ -92,7 +125,7 @@ export async function openStand(options: StandOptions): Promise<Stand> {
     HUBFERRY_LOG_LEVEL: 'warn',
     ...options.env,
   };
-  const children = new Set<ChildProcess>();
+  const { children } = running;
   const output: Buffer[] = [];
   const [command, ...before] = options.command ?? entryCommand('../client/main');
   const start = (args: readonly string[]): ChildProcess => {
@@ -117,6 +150,7 @@ export async function openStand(options: StandOptions): Promise<Stand> {
       temporal.kill();
       await temporal.exited;
       temporal = await startTemporal(temporal.port);
+      running.temporal = temporal;
     },
     output: () => Buffer.concat(output).toString(),
     worker: async (args = []) => {
@@ -149,14 +183,6 @@ export async function openStand(options: StandOptions): Promise<Stand> {
       );
       return { child, ended };
     },
-    close: async () => {
-      const ends = [...children].map(
-        (child) => new Promise<void>((resolve) => child.once('exit', () => resolve())),
-      );
-      for (const child of children) child.kill('SIGKILL');
-      await Promise.all(ends);
-      await Promise.all([temporal.stop(), azurite.stop(), simulator.close()]);
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close: () => clear(folder, running),
   };
 }

@@ -33,7 +33,7 @@ export function planHash(digests: Buffer, policy: Policy): string {
  * What stays of a desired line after a run: enough to see whether a record is still what the run left, but of no use
  * for finding the keys in it without the salt. HMAC-SHA-256, hex.
  */
-export function saltedDigest(salt: Buffer, desiredLine: string): string {
+export function saltedDigest(salt: string, desiredLine: string): string {
   return createHmac('sha256', salt).update(desiredLine).digest('hex');
 }
 

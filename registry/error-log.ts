@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type RecordKey, recordKey } from './record.js';
+import { ID_CHARACTERS, isJsonObject, type JsonObject, MAX_ID, type RecordKey, recordKey } from './record.js';
 
 /** One line that a hub rejected in an import job. */
 export interface RejectedLine {
@@ -48,7 +48,7 @@ const CODES: ReadonlyMap<number, readonly [name: string, reason: string]> = new 
 const NUMBERS: ReadonlyMap<string, number> = new Map([...CODES].map(([number, [name]]) => [name, number]));
 
 /** The record is there, or was asked for before it was visible; also once seen on valid lines (facts §3.1). */
-const MAYBE_THERE = new Set([404001, 404010, 409001, 409301]);
+const MAYBE_THERE = new Set([400009, 404001, 404010, 409001, 409301]);
 
 /**
  * Whether a rejection says little about the next try: the hub was busy, had a fault of its own, or did not see the
@@ -106,8 +106,6 @@ function readCode(value: unknown): number | string | null {
   return NUMBERS.get(value) ?? (/^[A-Za-z]{1,60}$/.test(value) ? value : null);
 }
 
-const ID = /^[A-Za-z\d\-:.+%_#*?!(),=@;$']{1,128}$/;
-
 /** How every import line of ours begins, as the hub echoes it, with or without another round of escapes. */
 const ECHO =
   /\{\\*"id\\*":\\*"([^"\\]{1,128})\\*"(?:,\\*"moduleId\\*":\\*"([^"\\]{1,128})\\*")?,\\*"status\\*":/;
@@ -124,8 +122,10 @@ function readKey(entry: JsonObject): RecordKey | null {
   return echo === null ? null : keyOf(echo[1] ?? '', echo[2] ?? '');
 }
 
+const isId = (id: string): boolean => id.length > 0 && id.length <= MAX_ID && ID_CHARACTERS.test(id);
+
 function keyOf(deviceId: string, moduleId: unknown): RecordKey | null {
-  if (!ID.test(deviceId)) return null;
+  if (!isId(deviceId)) return null;
   if (moduleId === '') return recordKey(deviceId, null);
-  return typeof moduleId === 'string' && ID.test(moduleId) ? recordKey(deviceId, moduleId) : null;
+  return typeof moduleId === 'string' && isId(moduleId) ? recordKey(deviceId, moduleId) : null;
 }

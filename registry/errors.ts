@@ -1,7 +1,7 @@
 /** What hubferry knows about one of its stable error codes. `docs/errors.md` lists them all. */
 export interface ErrorInfo {
-  /** 1: the run failed; 2: wrong usage or configuration, seen without a network call. */
-  readonly exit: 1 | 2;
+  /** 1: the run failed; 2: wrong usage or configuration, seen without a network call; 130: Ctrl-C. */
+  readonly exit: 1 | 2 | 130;
   /** Whether trying the same call again can help: decides the retry policy of activities. */
   readonly retryable: boolean;
   /** What the user can do about it. */
@@ -75,13 +75,18 @@ export const ERRORS = {
   ),
 
   TEMPORAL_UNREACHABLE: final(
-    'Check `temporal.address`, or leave `temporal:` out to use the embedded server.',
+    'Check `temporal.address`. Without one, run `hubferry down`, then the command again.',
   ),
+  NO_WORKER: final('Start `hubferry worker`, or leave `temporal:` out for the embedded server.'),
   TEMPORAL_REFUSED: final('Let somebody who may do it run the command in the message.'),
   SERVER_NOT_FOUND: final('Set TEMPORAL_CLI to the Temporal CLI’s path, or install it.'),
   EMBEDDED_FAILED: final('Look at the log named in the message.'),
+  STEP_TIMED_OUT: final(
+    'Look at the workers (is one on the transfer queue?), then run the same command again.',
+  ),
   RUN_NOT_FOUND: final('`hubferry list` shows the runs.'),
   RUN_LOST: final('Run the same command again: it sends only what still differs.'),
+  INTERRUPTED: { exit: 130, retryable: false, hint: 'The same command starts again.' },
   INTERNAL: final('This is a bug in hubferry. Please report it.'),
 } as const satisfies Record<string, ErrorInfo>;
 

@@ -1,12 +1,10 @@
-import type { Authentication, RegistryRecord } from './record.js';
+import { type Authentication, ID_CHARACTERS, MAX_ID, type RegistryRecord } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import { twinRefusal } from './twin-limits.js';
 
 export type { Refusal, RefusalCode } from './refusal.js';
 
-const MAX_ID = 128;
 const MAX_STATUS_REASON = 128;
-const ID = /^[A-Za-z\d\-:.+%_#*?!(),=@;$']*$/;
 
 /** Bytes of a symmetric key (facts §1.7). */
 const MIN_KEY = 16;
@@ -30,7 +28,7 @@ export function refusalOf(record: RegistryRecord): Refusal | null {
 }
 
 function idRefusal(id: string): Refusal | null {
-  if (!ID.test(id)) return refusal('ID_CHARACTERS');
+  if (!ID_CHARACTERS.test(id)) return refusal('ID_CHARACTERS');
   return id.length > MAX_ID ? refusal('ID_TOO_LONG') : null;
 }
 

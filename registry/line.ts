@@ -127,13 +127,18 @@ export function printRefused(record: Identity, { code, reason }: Refusal): strin
   return JSON.stringify({ refused: code, reason, id, ...(moduleId === null ? {} : { moduleId }) });
 }
 
+/** Whether a desired line is the mark of a refused record; it is told by its first member. */
+export function isRefusedMark(line: string): boolean {
+  return line.startsWith(REFUSED);
+}
+
 /**
  * Reads what `printDesiredLine` and `printRefused` print.
  *
  * @throws HubferryError like `parseLine`; INTERNAL for a marker that is not one of ours.
  */
 export function parseDesiredLine(line: string): DesiredLine {
-  if (line.startsWith(REFUSED)) return parseRefused(line);
+  if (isRefusedMark(line)) return parseRefused(line);
   const { parent, rest } = splitParent(line);
   return { kind: 'record', record: parseLine(rest), parent };
 }

@@ -1,3 +1,6 @@
+/** A step per partition is under way at once: Temporal allows 2,000, and each open blob takes memory. */
+const MAX_PARTITIONS = 500;
+
 /**
  * Into how many partitions a snapshot is cut, so that one of them fits in memory.
  *
@@ -5,7 +8,7 @@
  * @param partitionBytes size that a partition should have.
  */
 export function partitionCount(bytes: number, partitionBytes: number): number {
-  return Math.max(1, Math.ceil(bytes / partitionBytes));
+  return Math.min(MAX_PARTITIONS, Math.max(1, Math.ceil(bytes / partitionBytes)));
 }
 
 /**

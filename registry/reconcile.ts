@@ -1,6 +1,6 @@
 import { differingFields, type Field } from './compare.js';
 import { HubferryError } from './errors.js';
-import { type Identity, identityOfLine, parseDesiredLine, parseLine } from './line.js';
+import { type Identity, identityOfLine, isRefusedMark, parseDesiredLine, parseLine } from './line.js';
 import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import type { EdgeTable } from './scopes.js';
@@ -88,8 +88,8 @@ function compareLine(
 function deviceRefusal(deviceId: string, desired: ReadonlyMap<string, string>): Refusal | null {
   const line = desired.get(joinKey({ deviceId, moduleId: null }));
   if (line === undefined) return refusal('DEVICE_MISSING');
-  // A mark is told by its first member, so the lines of good devices are not parsed once more for each module.
-  if (!line.startsWith('{"refused":')) return null;
+  // The lines of good devices are not parsed once more for each module.
+  if (!isRefusedMark(line)) return null;
   const device = parseDesiredLine(line);
   return device.kind === 'refused' ? refusal('DEVICE_REFUSED', device.refusal.code) : null;
 }

@@ -6,6 +6,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What ids of devices and modules are made of, and how long they are at most (facts §1.7). */
+export const ID_CHARACTERS = /^[A-Za-z\d\-:.+%_#*?!(),=@;$']*$/;
+export const MAX_ID = 128;
+
 /** Names one record: `deviceId`, or `deviceId/moduleId`. Neither id may contain a slash, so it is unambiguous. */
 export type RecordKey = string & { readonly __brand: 'RecordKey' };
 
@@ -68,5 +72,5 @@ export function isSystemModule(record: Pick<RegistryRecord, 'moduleId' | 'authen
 
 /** An id for messages: in quotes, control characters escaped, and cut where it is longer than any valid id. */
 export function quoted(id: string): string {
-  return JSON.stringify(id.length > 128 ? `${id.slice(0, 128)}…` : id);
+  return JSON.stringify(id.length > MAX_ID ? `${id.slice(0, MAX_ID)}…` : id);
 }

@@ -55,16 +55,8 @@ export class EdgeTable {
     return table;
   }
 
-  get size(): number {
-    return this.#rows.size;
-  }
-
   has(id: string): boolean {
     return this.#rows.has(id);
-  }
-
-  ids(): Iterable<string> {
-    return this.#rows.keys();
   }
 
   /** The scope that children of this edge device carry. */

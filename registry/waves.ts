@@ -7,6 +7,11 @@ import type { RegistryRecord } from './record.js';
  */
 export type Wave = string;
 
+const EDGE = /^edge-(\d+)$/;
+
+/** Whether a wave holds edge devices, whose scopes the waves after it need. */
+export const isEdgeWave = (wave: Wave): boolean => EDGE.test(wave);
+
 /** The wave of a record; `edgeLevel` is how many edge devices stand above it, and counts for edge devices only. */
 export function waveOf(record: RegistryRecord, edgeLevel: number): Wave {
   if (record.moduleId !== null) return 'modules';
@@ -21,7 +26,7 @@ export function compareWaves(a: Wave, b: Wave): number {
 function rank(wave: Wave): number {
   if (wave === 'devices') return Number.MAX_SAFE_INTEGER - 1;
   if (wave === 'modules') return Number.MAX_SAFE_INTEGER;
-  const level = /^edge-(\d+)$/.exec(wave)?.[1];
+  const level = EDGE.exec(wave)?.[1];
   if (level === undefined) throw new HubferryError('INTERNAL', `There is no wave "${wave}".`);
   return Number(level);
 }

@@ -1,15 +1,16 @@
-import { continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { continueAsNew, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import type { Rejected } from '../registry/refusal.js';
 import { SAMPLES } from '../registry/totals.js';
-import { type Chunk, cutChunks } from '../registry/waves.js';
+import { type Chunk, cutChunks, isEdgeWave } from '../registry/waves.js';
+import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import { applyState, type JobRequest, type JobResult, type RunInput } from './messages.js';
 import { proxies } from './proxies.js';
 import { containersOf } from './run.js';
 
 /** Container sequence numbers of the first round's chunks start here; the run itself uses the ones below. */
-const SEQUENCE_BASE = 1000;
+const SEQUENCE_BASE = 100_000;
 
 /** The lines to send for one wave, by partition of the pass that planned them. */
 export interface WaveLines {
@@ -43,6 +44,8 @@ export interface ApplyResult {
   readonly calls: HubCalls;
   /** Why sending stopped before the end, or null. */
   readonly stopped: string | null;
+  /** What ended the sending for good; what was sent until then counts all the same. */
+  readonly failure: OurFailure | null;
 }
 
 /** Where a continued run goes on: the next chunk, and the sums so far. */
@@ -60,6 +63,7 @@ const NOTHING: ApplyResult = {
   jobs: [],
   calls: NO_CALLS,
   stopped: null,
+  failure: null,
 };
 
 /**
@@ -101,6 +105,7 @@ export async function apply(
       jobs: [...sum.jobs, ...(more.jobs ?? [])],
       calls: addCalls(sum.calls, more.calls ?? NO_CALLS),
       stopped: more.stopped ?? sum.stopped,
+      failure: more.failure ?? sum.failure,
     };
   };
 
@@ -134,17 +139,31 @@ export async function apply(
     await light.deleteContainer({ account, container });
   };
 
-  for (; at < chunks.length && sum.stopped === null; at++) {
-    const chunk = chunks[at];
-    if (chunk === undefined) break;
-    const first = chunk.number === 1;
-    const last = chunks[at + 1]?.wave !== chunk.wave;
-    if (first && isEdgeWave(chunk.wave)) {
+  /** The wave's first chunk begins it, its last one ends it. */
+  const sendInWave = async (chunk: Chunk): Promise<void> => {
+    const isEdge = isEdgeWave(chunk.wave);
+    if (isEdge && chunk.number === 1) {
       const { calls } = await transfer.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
       add({ calls });
     }
     await send(chunk);
-    if (last && isEdgeWave(chunk.wave) && sum.stopped === null) await readScopes(chunk.wave);
+    if (isEdge && chunks[at + 1]?.wave !== chunk.wave && sum.stopped === null) await readScopes(chunk.wave);
+  };
+
+  for (; at < chunks.length && sum.stopped === null; at++) {
+    const chunk = chunks[at];
+    if (chunk === undefined) break;
+    const before = sum;
+    try {
+      await sendInWave(chunk);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const failure = failureOf(error);
+      const counted = countOf(sum) - countOf(before);
+      add({ uncertain: chunk.lines - counted, stopped: failure.message, failure });
+      at++;
+      break;
+    }
     if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && sum.stopped === null) {
       await continueAsNew<typeof apply>(input, { next: at + 1, sum });
     }
@@ -175,4 +194,5 @@ export async function apply(
   }
 }
 
-const isEdgeWave = (wave: string): boolean => wave.startsWith('edge-');
+/** Lines whose fate is told. */
+const countOf = ({ applied, rejected, uncertain }: ApplyResult): number => applied + rejected + uncertain;

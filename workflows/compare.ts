@@ -1,3 +1,4 @@
+import { uuid4 } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { OwnPlan, PartitionDifference } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
@@ -62,6 +63,7 @@ export async function compare(
     partitions,
     policy,
     run: input.run,
+    salt: uuid4(),
     keep: own === null,
   });
   const waves = wavesOf(parts);

@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/workflow';
 import { ERRORS, type ErrorCode, isErrorCode } from '../registry/errors.js';
 
 /** A failure in our own words. */
@@ -17,7 +17,13 @@ export function fail(code: ErrorCode, message: string): never {
 export function failureOf(error: unknown): OurFailure {
   let cause: unknown = error;
   while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause) cause = cause.cause;
-  const code = cause instanceof ApplicationFailure && isErrorCode(cause.type) ? cause.type : 'INTERNAL';
+  const code = codeOf(cause);
   const message = cause instanceof Error ? cause.message : String(cause);
   return { code, message, hint: ERRORS[code].hint };
+}
+
+function codeOf(cause: unknown): ErrorCode {
+  if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) return cause.type;
+  if (cause instanceof TimeoutFailure) return 'STEP_TIMED_OUT';
+  return cause instanceof TerminatedFailure ? 'RUN_LOST' : 'INTERNAL';
 }

@@ -44,7 +44,7 @@ interface Submitted {
  */
 export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobResult> {
   const { host, account, container, type, settings } = request;
-  const { light } = proxies(settings);
+  const { light, brief } = proxies(settings);
   let calls = carry?.calls ?? NO_CALLS;
   let job = carry?.job ?? null;
   let strangers = carry?.strangers ?? [];
@@ -80,16 +80,20 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       status = 'slot held by another job';
       await condition(() => nudged, settings.slotWait);
       nudged = false;
+      if (workflowInfo().continueAsNewSuggested) {
+        await continueAsNew<typeof hubJob>(request, { job: null, strangers, calls });
+      }
     }
   };
 
   const watch = async (current: Submitted): Promise<{ outcome: JobOutcome; reason: string | null }> => {
     let unknown = 0;
     let lastKnown = current.since;
+    let still = 0;
     let { grantedUntil } = current;
     for (;;) {
       const elapsed = Date.now() - current.since;
-      await condition(() => nudged, nextPoll({ elapsed, progress }, settings.poll));
+      await condition(() => nudged, nextPoll({ elapsed, progress, still }, settings.poll));
       nudged = false;
       const seen = count(
         await light.pollJob({ host, account, container, jobId: current.jobId, grantedUntil, settings }),
@@ -103,6 +107,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       }
       unknown = 0;
       lastKnown = Date.now();
+      still = seen.job.progress === progress ? still + 1 : 0;
       progress = seen.job.progress;
       if (
         seen.job.status === 'completed' ||
@@ -124,10 +129,10 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
 
   /** Only for a job whose id came from our own create reply: never cancel a stranger's. */
   const cancelAtHub = async (current: Submitted): Promise<void> => {
-    count(await light.cancelJob({ host, jobId: current.jobId }));
+    count(await brief.cancelJob({ host, jobId: current.jobId }));
     for (let look = 0; look < CANCEL_LOOKS; look++) {
       const seen = count(
-        await light.pollJob({
+        await brief.pollJob({
           host,
           account,
           container,
@@ -146,8 +151,9 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       job ??= await submit();
       const ended = await watch(job);
       status = 'ended';
-      const confirmed = !job.adopted || (await light.confirmJob({ account, container, type }));
-      if (confirmed) {
+      // One that did not complete proves nothing by its output: it counts as ours, and the next snapshot decides.
+      const ours = ended.outcome !== 'completed' || !job.adopted;
+      if (ours || (await light.confirmJob({ account, container, type }))) {
         await light.closeJob({ account, container });
         const seconds = (Date.now() - job.since) / 1000;
         return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, calls };
@@ -160,8 +166,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
   } catch (error) {
     if (isCancellation(error)) {
       await CancellationScope.nonCancellable(async () => {
-        if (job && !job.adopted) await cancelAtHub(job);
-        await light.closeJob({ account, container });
+        if (job && !job.adopted) await cancelAtHub(job).catch(() => undefined); // then it runs to its end
+        await brief.closeJob({ account, container });
       });
     }
     throw error;

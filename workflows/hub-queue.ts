@@ -37,17 +37,28 @@ const IDLE_END = '1 h';
 /** How long a cancelled caller waits for its job to be taken down. */
 const LEAVE_WAIT = '60 s';
 
+/** How often a waiting caller asks again, in case the queue was terminated: a new one then takes its request. */
+const ASK_AGAIN = '15 m';
+
+/** Requests that a queue remembers after they were served, so that one that asks again too late is not served twice. */
+const REMEMBERED = 50;
+
 /**
  * Owns the jobs of one hub, which runs one import or export job at a time (design §4): callers are served in the order
  * they came and see their place; a caller that died or left is passed over; a job that runs when its caller dies is
  * still watched to its end before the next one starts.
  */
-export async function hubQueue(host: string, waiting: QueueRequest[] = []): Promise<void> {
+export async function hubQueue(
+  host: string,
+  waiting: QueueRequest[] = [],
+  served: readonly string[] = [],
+): Promise<void> {
   let running: CancellationScope | undefined;
 
   setHandler(enqueue, (request) => {
-    // A repeated signal of a retried activity must not take a second place.
-    if (!waiting.some((other) => other.id === request.id)) waiting.push(request);
+    // A repeated signal of a retried activity, or of a caller that asks again, must not take a second place.
+    const known = served.includes(request.id) || waiting.some((other) => other.id === request.id);
+    if (!known) waiting.push(request);
   });
   setHandler(leave, async (id) => {
     const place = waiting.findIndex((request) => request.id === id);
@@ -74,11 +85,12 @@ export async function hubQueue(host: string, waiting: QueueRequest[] = []): Prom
     const done = await running.run(() => runJob(host, request));
     running = undefined;
     waiting.shift();
+    served = [...served, request.id].slice(-REMEMBERED);
     await tell(request, done);
   }
   await condition(allHandlersFinished);
   if (waiting.length > 0 || workflowInfo().continueAsNewSuggested) {
-    await continueAsNew<typeof hubQueue>(host, waiting);
+    await continueAsNew<typeof hubQueue>(host, waiting, served);
   }
 }
 
@@ -111,15 +123,21 @@ async function runJob(host: string, request: QueueRequest): Promise<JobDone> {
       });
       return { id, result };
     } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) {
-        await sleep(job.settings.slotWait); // a job of an earlier, terminated queue is still watched
-        continue;
-      }
-      if (isCancellation(error)) return { id, dropped: true };
-      const { code, message } = failureOf(error);
-      return { id, error: { code, message } };
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) return endOf(id, error);
+    }
+    try {
+      await sleep(job.settings.slotWait); // a job of an earlier, terminated queue is still watched
+    } catch (error) {
+      return endOf(id, error);
     }
   }
+}
+
+/** What a caller is told of a job that did not end by itself. */
+function endOf(id: string, error: unknown): JobDone {
+  if (isCancellation(error)) return { id, dropped: true };
+  const { code, message } = failureOf(error);
+  return { id, error: { code, message } };
 }
 
 /** A caller's side of the queues: runs jobs on hubs, any number of hubs at a time. One per workflow. */
@@ -142,9 +160,11 @@ export class HubJobs {
   async run(job: JobRequest): Promise<JobResult> {
     const id = uuid4();
     const { workflowId, runId, taskQueue } = workflowInfo();
-    await proxies(job.settings).light.enqueueJob({ taskQueue, request: { id, workflowId, runId, job } });
+    const { light } = proxies(job.settings);
     try {
-      await condition(() => this.#done.has(id));
+      do {
+        await light.enqueueJob({ taskQueue, request: { id, workflowId, runId, job } });
+      } while (!(await condition(() => this.#done.has(id), ASK_AGAIN)));
     } catch (error) {
       await CancellationScope.nonCancellable(async () => {
         await getExternalWorkflowHandle(hubQueueIdOf(job.host))

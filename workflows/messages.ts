@@ -26,6 +26,8 @@ export interface RunInput {
   readonly run: string;
   readonly account: string;
   readonly settings: RunSettings;
+  /** The Temporal server, as its client calls it: only there can the run be asked how it stands. */
+  readonly server?: string;
 }
 
 export type Source =
@@ -96,6 +98,8 @@ export interface RunReport {
   phase: Phase;
   source: string;
   target: string | null;
+  /** The Temporal server that runs it. */
+  server?: string;
   started: string;
   ended: string | null;
   plan: string | null;
@@ -115,7 +119,9 @@ export interface RunReport {
 }
 
 /** The report of something that has not begun. */
-export function emptyReport(what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target'>): RunReport {
+export function emptyReport(
+  what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target' | 'server'>,
+): RunReport {
   return {
     ...what,
     outcome: 'running',

@@ -1,4 +1,4 @@
-import { executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
+import { CancellationScope, executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { OwnPlan } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
@@ -35,10 +35,10 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     const stored = await storedSnapshot(run, input);
 
     run.phase('snapshot');
-    const [from, before] = await Promise.all([
-      stored ?? takeSnapshot(run, input, run.report.source),
-      takeSnapshot(run, input, target.host),
-    ]);
+    const [from, before] = await both(
+      async () => stored ?? (await takeSnapshot(run, input, run.report.source)),
+      () => takeSnapshot(run, input, target.host),
+    );
     if (input.goal !== 'verify') keepSnapshots(run, from, before);
 
     run.phase('transform');
@@ -50,7 +50,7 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     if (input.goal === 'verify') return verdict(run, plan);
     refuse(run, input, plan, before, room);
     if (input.goal === 'plan') return 'planned';
-    plan = await freshened(run, input, desired, from, before, plan);
+    plan = await freshened(run, input, desired, from, before, plan, room);
     if (plan.create === 0) return verdict(run, plan);
 
     const first = plan;
@@ -59,13 +59,26 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
       run.phase('apply');
       const applied = await applyPlan(run, input, plan, round);
       sent.push(plan.pass);
-      const now = await settledDifference(run, input, desired, { passes: sent, forgiving: round === 0 });
+      const { now, agreed } = await settledDifference(run, input, desired, { passes: sent });
       bookArrival(run, first, applied, now);
-      if (now.create === 0 || round >= input.settings.repairRounds) return verdict(run, now);
+      if (now.create === 0 || !agreed || round >= input.settings.repairRounds) return verdict(run, now);
       run.warn('REPAIR_ROUND', 1, [`${now.create} records were missing after round ${round + 1}`]);
       plan = now;
     }
   });
+}
+
+/** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */
+async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A, B]> {
+  const scope = new CancellationScope();
+  const steps = [scope.run(a), scope.run(b)] as const;
+  try {
+    return await Promise.all(steps);
+  } catch (error) {
+    scope.cancel();
+    await Promise.allSettled(steps);
+    throw error;
+  }
 }
 
 /** What the target's configuration says of it. */
@@ -179,6 +192,7 @@ async function freshened(
   source: SnapshotInfo,
   before: SnapshotInfo,
   plan: Difference,
+  room: Room,
 ): Promise<Difference> {
   if (Date.now() - Date.parse(before.taken) <= input.settings.planMaxAge) return plan;
   const again = await takeSnapshot(run, input, input.target.host);
@@ -190,6 +204,9 @@ async function freshened(
       `${input.target.host} changed between the plan and the first write; nothing was written.`,
     );
   }
+  // The hash is of the changes; what they are not about may have changed too.
+  bookPlan(run, fresh);
+  refuse(run, input, fresh, again, room);
   return fresh;
 }
 
@@ -200,6 +217,9 @@ async function applyPlan(
   round: number,
 ): Promise<ApplyResult> {
   const { account, run: name, settings, target } = input;
+  const { ledger } = run.report;
+  // Until it is told: where the sending is broken off, nobody knows.
+  if (round === 0) Object.assign(ledger, { uncertain: plan.create, unsent: 0 });
   const result = await executeChild(apply, {
     workflowId: applyIdOf(name, round),
     args: [
@@ -222,6 +242,11 @@ async function applyPlan(
   for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
   run.calls(target.host, result.calls);
   if (result.stopped) run.warn('SENDING_STOPPED', 1, [result.stopped]);
+  if (result.failure) {
+    const { applied, rejected, uncertain, unsent } = result;
+    if (round === 0) Object.assign(ledger, { applied, rejected, uncertain, unsent });
+    fail(result.failure.code, result.failure.message);
+  }
   return result;
 }
 
@@ -234,7 +259,7 @@ async function settledDifference(
   input: MigrateInput,
   desired: TransformResult,
   own: OwnPlan,
-): Promise<Difference> {
+): Promise<{ now: Difference; agreed: boolean }> {
   let last: Difference | null = null;
   for (let look = 1; ; look++) {
     run.phase('settle');
@@ -245,7 +270,7 @@ async function settledDifference(
     const agrees =
       last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
     const clear = now.missing + now.different === now.explained;
-    if (clear || agrees || look === MAX_LOOKS) return now;
+    if (clear || agrees || look === MAX_LOOKS) return { now, agreed: clear || agrees };
     last = now;
   }
 }

@@ -4,6 +4,8 @@ export interface PollPoint {
   readonly elapsed: number;
   /** The hub's own percentage, or null where it gives none. */
   readonly progress: number | null;
+  /** Looks in a row that found the percentage unchanged. */
+  readonly still: number;
 }
 
 /**
@@ -11,13 +13,16 @@ export interface PollPoint {
  *
  * Aims at the end predicted from the job's progress: half the way there each time, and never finer than 1 % of the
  * time it has run, so a job of any length is noticed within 1 % (or `first`) of its end with well under 100 looks.
- * Without progress the waits grow to an eighth of the elapsed time, which reaches twelve hours in about 90 looks.
+ * Where the percentage stands still the waits double, and without one they grow at once, up to an eighth of the elapsed
+ * time: that reaches twelve hours in about 90 looks.
  */
 export function nextPoll(point: PollPoint, poll: { readonly first: number; readonly max: number }): number {
-  const { elapsed, progress } = point;
+  const { elapsed, progress, still } = point;
+  const coarsest = elapsed / 8;
   if (progress === null || progress <= 0 || elapsed <= 0) {
-    return Math.min(poll.max, Math.max(poll.first, elapsed / 8));
+    return Math.min(poll.max, Math.max(poll.first, coarsest));
   }
   const remaining = (elapsed * (100 - Math.min(progress, 100))) / progress;
-  return Math.min(poll.max, Math.max(poll.first, elapsed / 100, remaining / 2));
+  const finest = Math.min(coarsest, (elapsed / 100) * 2 ** still);
+  return Math.min(poll.max, Math.max(poll.first, finest, remaining / 2));
 }

@@ -39,7 +39,8 @@ export class Run {
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
     this.#input = input;
     this.activities = proxies(input.settings);
-    this.report = emptyReport({ run: input.run, ...what });
+    const { run, server } = input;
+    this.report = emptyReport({ run, ...what, ...(server === undefined ? {} : { server }) });
     setHandler(runReport, () => this.#stamped());
   }
 
@@ -165,7 +166,9 @@ export class Run {
   async #end(): Promise<void> {
     const { account, run } = this.#input;
     this.phase('report');
-    await this.activities.light.cleanUp({ account, run, keep: this.#kept });
+    await this.activities.light.cleanUp({ account, run, keep: this.#kept }).catch((error: unknown) => {
+      this.warn('CONTAINERS_LEFT', 1, [`hf-${run}-…: ${failureOf(error).message}`]);
+    });
     this.report.ended = new Date().toISOString();
     this.report.report = `hubferry/runs/${run}.json`;
     this.phase('ended');

@@ -255,7 +255,7 @@ describe('queries', () => {
     simulated.load(Array.from({ length: 7 }, (_unused, index) => ({ deviceId: `d${index}` })));
     const pages: number[] = [];
     const ids = new Set<unknown>();
-    for await (const page of hub.query('SELECT * FROM devices', 3)) {
+    for await (const page of hub.query('SELECT * FROM devices', { pageSize: 3 })) {
       pages.push(page.length);
       for (const row of page) ids.add(row['deviceId']);
     }

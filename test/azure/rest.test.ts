@@ -55,7 +55,8 @@ describe('reading', () => {
     });
     const hub = hubAt(at('localhost'), { ca: service.ca });
     const seen: unknown[] = [];
-    for await (const page of hub.query('SELECT * FROM devices WHERE tags.ü = 1', 2)) seen.push(page);
+    for await (const page of hub.query('SELECT * FROM devices WHERE tags.ü = 1', { pageSize: 2 }))
+      seen.push(page);
     expect(seen).toEqual(pages);
     expect(service.asked.map(({ headers }) => headers['x-ms-continuation'])).toEqual([undefined, 'c0', 'c1']);
     expect(service.asked[0]).toMatchObject({
@@ -323,9 +324,10 @@ describe('jobs', () => {
     await hub.probeJobs();
     expect(service.asked.map(({ method, url }) => `${method} ${url.split('?')[0]}`)).toEqual([
       'POST /jobs/create',
+      'GET /jobs/j',
       'DELETE /jobs/j',
     ]);
-    expect(hub.takeCalls()).toEqual({ jobs: 2, polls: 0, other: 0 });
+    expect(hub.takeCalls()).toEqual({ jobs: 2, polls: 1, other: 0 });
     hub.close();
   });
 });

@@ -82,6 +82,21 @@ it('an error is code, words and hint, line by line', () => {
   expect(errorLines(error, 40)).toEqual(['CONFIG_INVALID: two faults:', '  line 1', '  line 2', '  Mend.']);
 });
 
+it('says how many records were kept with the verdict that all is well', () => {
+  const kept = fullReport({ outcome: 'verified' });
+  expect(reportText(kept, 120)).toContain(
+    'verified: every record arrived, compared field by field, 4 kept as they were on the target',
+  );
+});
+
+it('an error shows no secret, wherever it was typed', () => {
+  const secret = Buffer.alloc(32, 7).toString('base64');
+  const message = `there is no hub "HostName=a;SharedAccessKey=${secret}"`;
+  const lines = errorLines({ code: 'HUB_UNKNOWN', message, hint: `not ${secret}` }, 80).join('\n');
+  expect(lines).not.toContain(secret);
+  expect(lines).toContain('SharedAccessKey=***');
+});
+
 it('a failure before there is a run has the members of a report', () => {
   const error = { code: 'USAGE' as const, message: 'm', hint: 'h' };
   const report = emptyReport({ run: '', workflow: 'migrate', source: '', target: null });

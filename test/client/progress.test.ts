@@ -54,6 +54,56 @@ describe('one line of progress', () => {
   });
 });
 
+describe('on a terminal', () => {
+  /** Whatever machine the tests run on. */
+  beforeEach(() => {
+    vi.stubEnv('CI', undefined);
+    vi.stubEnv('TERM', 'xterm-256color');
+    vi.stubEnv('NO_COLOR', '');
+  });
+  afterEach(() => void vi.unstubAllEnvs());
+
+  /** All that a run with one phase after the other writes. */
+  function written(): string {
+    const stream = Object.assign(new PassThrough(), {
+      isTTY: true,
+      columns: 80,
+      cursorTo: () => true,
+      clearLine: () => true,
+      moveCursor: () => true,
+    });
+    const progress = new Progress(stream as unknown as NodeJS.WriteStream);
+    const jobs = [job({ type: 'export', progress: 10, lines: null })];
+    for (let look = 0; look < 3; look++) progress.show(liveRun('snapshot', { jobs }));
+    const over = liveRun('transform');
+    over.report.seconds.phases.snapshot = 6;
+    progress.show(over);
+    progress.end();
+    return String(stream.read());
+  }
+
+  it.each([
+    ['a dumb terminal', 'TERM', 'dumb'],
+    ['CI', 'CI', '1'],
+  ])('in %s, where nothing can move, it writes plain lines', (_, name, value) => {
+    vi.stubEnv(name, value);
+    expect(written().split('\n')).toEqual([
+      'snapshot   target 10%, 1 min 30 s left',
+      'snapshot   done in 6.0 s',
+      'transform',
+      '',
+    ]);
+  });
+
+  it('has no colour under NO_COLOR', () => {
+    vi.stubEnv('NO_COLOR', '1');
+    const text = written();
+    expect(text).toContain('✔ snapshot   6.0 s');
+    // oxlint-disable-next-line no-control-regex -- it is what is looked for
+    expect(text).not.toMatch(/\u001b\[[\d;]*m/);
+  });
+});
+
 describe('without a terminal', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -1,6 +1,6 @@
 import { array, assert, integer, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { duration, estimate, fold, plain, table, widthOf } from '../../client/text.js';
+import { duration, estimate, fold, plain, shellQuote, table, widthOf } from '../../client/text.js';
 
 describe('times', () => {
   it.each([
@@ -50,6 +50,14 @@ describe('plain', () => {
   it('shows control characters instead of obeying them, and leaves other scripts alone', () => {
     expect(plain('a\u001b[2Jb\u0007\r\n\u009bé東')).toBe('a\\x1b[2Jb\\x07\\x0d\\x0a\\x9bé東');
   });
+});
+
+describe('shellQuote', () => {
+  it.each([
+    ['conf/hub-ferry.yaml', 'conf/hub-ferry.yaml'],
+    ['my hubs.yaml', "'my hubs.yaml'"],
+    ["it's", "'it'\\''s'"],
+  ])('%s is written %s', (word, quoted) => expect(shellQuote(word)).toBe(quoted));
 });
 
 describe('table', () => {

@@ -1,4 +1,4 @@
-import { until } from '../support/stand.js';
+import { until } from '../support/until.js';
 import { type Moment, PATIENCE, type Scene } from './scene.js';
 
 /** Lines a second of jobs that shall be seen while they run, and of one that must not end before it is told to. */
@@ -48,13 +48,13 @@ export const plan = storageMoment('the plan is made', /^PUT \/hf-[^/]+-work\/pas
 /** A job was created, and the id that the hub gave it is not written down yet: it must be found and adopted. */
 export const jobUnnoted = storageMoment(
   'the id of a job just created is not written down yet',
-  /^PUT \/hf-[^/]+-1001-1\/hubferry\/job\.json/,
+  /^PUT \/hf-[^/]+-100001-1\/hubferry\/job\.json/,
 );
 
 /** The first chunk of the devices is done, the container of the second is about to be made. */
 export const betweenChunks = storageMoment(
   'one chunk is done and the next is not begun',
-  /^PUT \/hf-[^/]+-1002-1\?restype=container$/,
+  /^PUT \/hf-[^/]+-100002-1\?restype=container$/,
 );
 
 /** The second snapshot of the target is being compared with the desired state. */

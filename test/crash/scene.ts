@@ -7,7 +7,8 @@ import { imbalances, verifyImbalances } from '../../registry/ledger.js';
 import { generateFleet, type SimulatedHub } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
-import { essence, until, writesOf } from '../support/stand.js';
+import { essence, writesOf } from '../support/stand.js';
+import { until } from '../support/until.js';
 import { StorageGate } from './storage-gate.js';
 
 /** Records of the migration that is killed, system modules apart. */

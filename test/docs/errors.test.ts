@@ -12,7 +12,7 @@ function listed(heading: string): string[] {
 
 describe('docs/errors.md', () => {
   it('lists every error with its exit code, and whether it is tried again', () => {
-    const rows = [...PAGE.matchAll(/^\| `([A-Z_]+)` \| (\d) \| (yes|no) \|/gm)];
+    const rows = [...PAGE.matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \|/gm)];
     const told = rows.map(([, code = '', exit, again]) => [
       code,
       { exit: Number(exit), retryable: again === 'yes' },

@@ -10,6 +10,9 @@ const NOWHERE = 'HostName=localhost:1;SharedAccessKeyName=iothubowner;SharedAcce
 /** A hub in the cloud, which is never asked. */
 const FAR = 'HostName=far.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=ZmFy';
 
+/** Typed in a wrong place. */
+const MISPLACED = 'HostName=x;SharedAccessKeyName=iothubowner;SharedAccessKey=c2VjcmV0LWtleS1oZXJl';
+
 let scene: Scene;
 beforeAll(async () => {
   scene = await openScene({
@@ -95,6 +98,46 @@ describe('seen without a network call: exit 2, and no hub was asked', () => {
       says: /no hub "newer"; it has old, new/,
     },
     {
+      what: 'a connection string in place of an alias',
+      text: () => configuration({}),
+      args: ['migrate', MISPLACED, 'new'],
+      code: 'HUB_UNKNOWN',
+      says: /no hub "HostName=x;.*SharedAccessKey=\*\*\*/,
+    },
+    {
+      what: 'a connection string as an alias in the file',
+      text: () => configuration({ hubs: `"${MISPLACED}": { readOnly: true }` }),
+      code: 'CONFIG_INVALID',
+      says: /case\.yaml:2:\d+: hubs\.HostName=x;.*SharedAccessKey=\*\*\*/,
+    },
+    {
+      what: 'a connection string as a key',
+      text: () => configuration({ more: `"${MISPLACED}": 1` }),
+      code: 'CONFIG_INVALID',
+      says: /case\.yaml:6:\d+: HostName=x;.*SharedAccessKey=\*\*\*/,
+    },
+    {
+      what: 'a connection string in place of a setting',
+      text: () => configuration({}),
+      args: ['migrate', 'old', 'new', '--set', MISPLACED],
+      code: 'USAGE',
+      says: /--set/,
+    },
+    {
+      what: 'a connection string in place of a run',
+      text: () => configuration({}),
+      args: ['status', MISPLACED],
+      code: 'USAGE',
+      says: /SharedAccessKey=\*\*\*" names no run/,
+    },
+    {
+      what: 'a connection string in place of a choice',
+      text: () => configuration({}),
+      args: ['migrate', 'old', 'new', '--existing', MISPLACED],
+      code: 'USAGE',
+      says: /--existing/,
+    },
+    {
       what: 'source equal to target',
       text: () => configuration({}),
       args: ['migrate', 'old', 'old'],
@@ -134,7 +177,7 @@ describe('seen without a network call: exit 2, and no hub was asked', () => {
     async ({ text, args = ['migrate', 'old', 'new'], code, says }) => {
       const file = scene.config('case.yaml', text());
       const { code: exit, report, stderr } = await scene.json(...args, '--config', file);
-      expect({ exit, code: report.error?.code, outcome: report.outcome, run: report.run }).toEqual({
+      expect({ exit, code: report.error?.code, outcome: report.outcome, run: report.run ?? null }).toEqual({
         exit: 2,
         code,
         outcome: 'failed',
@@ -142,8 +185,8 @@ describe('seen without a network call: exit 2, and no hub was asked', () => {
       });
       expect(report.error?.message).toMatch(says);
       expect(report.error?.hint).toMatch(/\w/);
-      expect(stderr).toContain(code);
-      expect(stderr).not.toContain('c2VjcmV0');
+      expect(stderr).toMatch(new RegExp(`${code}|^error: `));
+      expect(stderr + JSON.stringify(report)).not.toContain('c2VjcmV0');
       for (const name of ['old', 'new']) expect(scene.hub(name).counts()).toEqual({});
     },
     PATIENCE,

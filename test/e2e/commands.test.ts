@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
-import { hubQueueIdOf } from '../../workflows/messages.js';
-import { essence, until } from '../support/stand.js';
+import { emptyReport, hubQueueIdOf } from '../../workflows/messages.js';
+import { essence } from '../support/stand.js';
+import { until } from '../support/until.js';
 import { openScene, type Scene } from './scene.js';
 
 const PATIENCE = 60_000;
@@ -226,3 +230,78 @@ describe('migrate', () => {
     PATIENCE,
   );
 });
+
+describe('Ctrl-C before there is a run', () => {
+  it.each([
+    ['migrate', ['old', 'new'], { run: null, outcome: 'failed' }],
+    ['check', ['old'], { run: null, outcome: 'failed' }],
+    ['list', [], { outcome: 'failed' }],
+  ])(
+    '%s says that nothing was started',
+    async (verb, args, members) => {
+      const silent = createServer().listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const address = silent.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      const text = readFileSync(scene.stand.configFile, 'utf8');
+      const file = scene.config(
+        'silent server.yaml',
+        text.replace(/^temporal: .*$/m, `temporal: { address: "127.0.0.1:${port}" }`),
+      );
+      // Something to ask the server about.
+      await storeRun({ run: '20260101-000000-silent', outcome: 'running', server: 'elsewhere' });
+      const asked = once(silent, 'connection');
+      const { child, ended } = scene.start(verb, ...args, '--json', '--config', file);
+      await asked;
+      child.kill('SIGINT');
+      const { code, stdout, stderr } = await ended;
+      silent.close();
+      expect(code).toBe(130);
+      expect(stderr).toContain('INTERRUPTED: Interrupted; no run was started.');
+      expect(JSON.parse(stdout)).toMatchObject({ ...members, error: { code: 'INTERRUPTED' } });
+    },
+    PATIENCE,
+  );
+});
+
+describe('status and list', () => {
+  it(
+    'know a run of this server that is gone from one of another, and leave out what is no report',
+    async () => {
+      const ours = `${scene.stand.temporal.address}/default`;
+      await storeRun({ run: '20260101-000000-lost00', outcome: 'running', server: ours });
+      await storeRun({ run: '20260101-000000-away00', outcome: 'running', server: 'far:7233/default' });
+      await scene.storage.writeText('hubferry', 'runs/20260101-000000-broken.json', '{"run":');
+
+      const lost = await scene.json('status', '20260101-000000-lost00');
+      expect(lost).toMatchObject({ code: 0, report: { outcome: 'failed', error: { code: 'RUN_LOST' } } });
+      const away = await scene.json('status', '20260101-000000-away00');
+      expect(away).toMatchObject({ code: 0, report: { outcome: 'running', error: null } });
+      expect(away.stderr).toBe(
+        'runs under another Temporal server (far:7233/default); this is how it began\n',
+      );
+      const broken = await scene.json('status', '20260101-000000-broken');
+      expect(broken).toMatchObject({ code: 1, report: { error: { code: 'RUN_NOT_FOUND' } } });
+
+      const list = await scene.hubferry('list', '--json');
+      expect(list.code).toBe(0);
+      const outcomes = new Map(
+        (JSON.parse(list.stdout) as RunReport[]).map(({ run, outcome }) => [run, outcome]),
+      );
+      expect(outcomes.get('20260101-000000-lost00')).toBe('failed');
+      expect(outcomes.get('20260101-000000-away00')).toBe('running');
+      expect(list.stderr).toContain(
+        'hubferry/runs/20260101-000000-broken.json is not the report of a run; left out',
+      );
+    },
+    PATIENCE,
+  );
+});
+
+/** A report in the storage account, as a run that began left it. */
+async function storeRun(change: Pick<RunReport, 'run' | 'outcome' | 'server'>): Promise<void> {
+  const report = emptyReport({ run: '', workflow: 'migrate', source: 'a.localhost', target: 'b.localhost' });
+  await scene.storage.createContainer('hubferry');
+  const text = JSON.stringify({ ...report, ...change });
+  await scene.storage.writeText('hubferry', `runs/${change.run}.json`, text);
+}

@@ -38,7 +38,17 @@ describe('the package', () => {
     );
     expect(extra).toEqual([]);
     const top = new Set(packed.files.map((file) => file.split('/')[0]));
-    expect(top).toEqual(new Set(['LICENSE', 'README.md', 'dist', 'hubferry.example.yaml', 'package.json']));
+    expect(top).toEqual(
+      new Set(['LICENSE', 'README.md', 'dist', 'docs', 'hubferry.example.yaml', 'package.json']),
+    );
+  });
+
+  it('holds the pages that its README names', () => {
+    const readme = readFileSync(join(packed.folder, 'README.md'), 'utf8');
+    const named = [...readme.matchAll(/\]\((docs\/[^)#]+)/g)].map(([, path = '']) => path);
+    expect(named.length).toBeGreaterThan(3);
+    const there = (path: string): boolean => packed.files.some((file) => file.startsWith(path));
+    expect(named.filter((path) => !there(path))).toEqual([]);
   });
 
   it('has a bin that runs under its own name', async () => {

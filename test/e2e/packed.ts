@@ -4,7 +4,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { inject } from 'vitest';
-import { until } from '../support/stand.js';
+import { until } from '../support/until.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -104,7 +104,8 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** What it wrote to stderr so far. */
+  /** What it wrote so far. */
+  stdout(): string;
   stderr(): string;
 }
 
@@ -131,5 +132,5 @@ export function start(
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout: text(out), stderr: text(err) }));
   });
-  return { child, ended, stderr: () => text(err) };
+  return { child, ended, stdout: () => text(out), stderr: () => text(err) };
 }

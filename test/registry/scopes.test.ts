@@ -34,8 +34,6 @@ describe('EdgeTable', () => {
       { ...row('no-scope'), scope: null },
       { ...row('own'), parentScope: scope('own') },
     ]);
-    expect(table.size).toBe(7);
-    expect([...table.ids()]).toContain('late');
     expect([table.has('top'), table.has('none')]).toStrictEqual([true, false]);
     expect([table.scopeOf('child'), table.scopeOf('no-scope'), table.scopeOf('none')]).toStrictEqual([
       scope('child'),
@@ -52,7 +50,9 @@ describe('EdgeTable', () => {
     expect(['top', 'child', 'stale', 'own', 'none'].map((id) => table.levelOf(id))).toStrictEqual([
       0, 1, 0, 0, 0,
     ]);
-    expect([...table.ids()].map((id) => table.refusalOf(id))).toStrictEqual(Array(7).fill(null));
+    expect(['top', 'child', 'late', 'stale', 'own'].map((id) => table.refusalOf(id))).toStrictEqual(
+      Array(5).fill(null),
+    );
   });
 
   test('refuses what is too deep, and what is below a refused one', () => {
@@ -70,7 +70,8 @@ describe('EdgeTable', () => {
       row('bad-below-bad', 'bad', refusal('KEYS_INVALID')),
     ]);
     expect(['0', '1', '2', '3'].map((id) => table.levelOf(id))).toStrictEqual([0, 1, 2, 3]);
-    expect([...table.ids()].map((id) => table.refusalOf(id)?.code ?? null)).toStrictEqual([
+    const ids = ['3', '2', '1', '0', 'bad', 'below-bad', 'below-below-bad', 'bad-2', 'bad-below-bad'];
+    expect(ids.map((id) => table.refusalOf(id)?.code ?? null)).toStrictEqual([
       'NESTING_NOT_YET',
       'NESTING_NOT_YET',
       null,

@@ -45,15 +45,6 @@ export async function startAzurite(): Promise<Azurite> {
   };
 }
 
-/** Waits until `check` says true; looks every 10 ms, for 20 s at most. */
-export async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error('the condition did not come true within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 /** The text of a blob. */
 export async function readBlob(container: ContainerClient, name: string): Promise<string> {
   return (await container.getBlobClient(name).downloadToBuffer()).toString('utf8');

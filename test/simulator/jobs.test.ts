@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
-import { type Azurite, readBlob, startAzurite, until, writeBlob } from './azurite.js';
+import { until } from '../support/until.js';
+import { type Azurite, readBlob, startAzurite, writeBlob } from './azurite.js';
 import { asText, jobIdOf } from './client.js';
 import { type Stand, startStand } from './stand.js';
 
@@ -174,7 +175,7 @@ describe('a job', () => {
     stand.hub.set({ rate: 500 });
     const ids = Array.from({ length: 2000 }, (_, n) => `d${n}`);
     const { jobId } = await importTo(lines(ids));
-    await until(async () => Number((await getJob(jobId)).progress) >= 5);
+    await until('some progress', async () => Number((await getJob(jobId)).progress) >= 5);
     expect((await getJob(jobId)).status).toBe('running');
     await stand.client.ask('DELETE', `/jobs/${jobId}`);
     const cancelled = await getJob(jobId);
@@ -251,7 +252,7 @@ describe('job faults', () => {
   it('hang: running until cancelled', async () => {
     stand.hub.addJobFault({ kind: 'hang', lines: 3 });
     const { jobId } = await importTo(lines(ids));
-    await until(() => stand.hub.store.deviceCount === 3);
+    await until('three devices', () => stand.hub.store.deviceCount === 3);
     expect((await getJob(jobId)).status).toBe('running');
     await stand.client.ask('DELETE', `/jobs/${jobId}`);
     expect((await getJob(jobId)).status).toBe('cancelled');
@@ -260,7 +261,10 @@ describe('job faults', () => {
   it('vanish: as if it had never been, and the slot is free', async () => {
     stand.hub.addJobFault({ kind: 'vanish', lines: 1 });
     const { jobId } = await importTo(lines(ids));
-    await until(async () => (await stand.client.ask('GET', `/jobs/${jobId}`)).status === 404);
+    await until(
+      'the job is gone',
+      async () => (await stand.client.ask('GET', `/jobs/${jobId}`)).status === 404,
+    );
     expect(stand.hub.store.deviceCount).toBe(1);
     await stand.client.job({ type: 'export', outputBlobContainerUri: azurite.uri(await nextContainer()) });
   });

@@ -18,20 +18,27 @@ export interface Services {
 export async function startServices(): Promise<{ services: Services; stop(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-test-'));
   const workflowBundle = join(folder, 'workflows.js');
-  const [temporal, azurite] = await Promise.all([
+  const starting = [
     findServer().then(({ path }) => startDevServer({ binary: path, fastTimers: true })),
     startAzurite(),
     bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
-  ]);
+  ] as const;
+  const stop = async (): Promise<void> => {
+    // Also after a failure, so that no part outlives it.
+    const started = await Promise.allSettled(starting);
+    for (const { value } of started.filter((one) => one.status === 'fulfilled')) await value?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const [temporal, azurite] = await Promise.all(starting).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   return {
     services: {
       temporalAddress: temporal.address,
       workflowBundle,
       storageConnectionString: azurite.connectionString,
     },
-    stop: async () => {
-      await Promise.all([temporal.stop(), azurite.stop()]);
-      rmSync(folder, { recursive: true, force: true });
-    },
+    stop,
   };
 }

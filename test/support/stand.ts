@@ -173,21 +173,6 @@ export async function openTestStand(
   };
 }
 
-/** Waits for a condition instead of a time. */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | false | null | undefined> | T | false | null | undefined,
-  ms = 15_000,
-): Promise<T> {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const found = await probe();
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** What of a hub's records must arrive: everything but what the service makes itself. Parents by device id. */
 export function essence(dump: Iterable<FullRecord>): Record<string, unknown> {
   const records = [...dump].filter(({ moduleId }) => !moduleId?.startsWith('$'));

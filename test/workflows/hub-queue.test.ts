@@ -2,7 +2,8 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
 import { hubQueueIdOf, readerIdOf, type SnapshotInput } from '../../workflows/messages.js';
-import { FAST, openTestStand, sharedServices, type TestStand, testRun, until } from '../support/stand.js';
+import { FAST, openTestStand, sharedServices, type TestStand, testRun } from '../support/stand.js';
+import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {

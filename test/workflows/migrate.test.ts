@@ -1,14 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { generateFleet, type HubSettings, type JobFault } from '../../simulator/index.js';
-import {
-  essence,
-  FAST,
-  openTestStand,
-  sharedServices,
-  type TestStand,
-  until,
-  writesOf,
-} from '../support/stand.js';
+import { generateFleet, type HubSettings, type JobFault, type SimulatedHub } from '../../simulator/index.js';
+import type { MigrateInput } from '../../workflows/messages.js';
+import { essence, FAST, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
+import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {
@@ -129,20 +123,35 @@ describe('what a run may write', () => {
     expect(report.plan).toBe(planned.plan);
   });
 
-  it('nothing, when the target changed since a plan that had to be made again', async () => {
-    stand.hub('old').load(plain(40));
-    const target = stand.hub('new');
-    const jobs = target.jobs.list().length;
-    const handle = await stand.migrate({ existing: 'skip', settings: { ...FAST, planMaxAge: 0 } });
-    await until('the first export of the target', () => {
-      const now = target.jobs.list();
-      return now.length === jobs + 1 && now.every(({ status }) => status === 'completed');
-    });
-    target.load(plain(3));
-    const report = await stand.reportOf(handle);
-    expect(report.error).toMatchObject({ code: 'PLAN_STALE' });
-    expect(importsOf(report)).toEqual([]);
-  });
+  it.each<[string, string, MigrateInput['existing'], (target: SimulatedHub) => void]>([
+    ['holds records of the plan', 'PLAN_STALE', 'skip', (target) => void target.load(plain(6))],
+    [
+      'has a record changed that was equal',
+      'TARGET_DIFFERS',
+      'fail',
+      (target) => {
+        const [equal] = target.dump();
+        if (equal) target.load([{ ...equal, tags: { changed: true } }]);
+      },
+    ],
+  ])(
+    'nothing, when the target %s since a plan that had to be made again',
+    async (_what, code, existing, change) => {
+      stand.hub('old').load(plain(40));
+      const target = stand.hub('new');
+      target.load(plain(3));
+      const jobs = target.jobs.list().length;
+      const handle = await stand.migrate({ existing, settings: { ...FAST, planMaxAge: 0 } });
+      await until('the first export of the target', () => {
+        const now = target.jobs.list();
+        return now.length === jobs + 1 && now.every(({ status }) => status === 'completed');
+      });
+      change(target);
+      const report = await stand.reportOf(handle);
+      expect(report.error).toMatchObject({ code });
+      expect(importsOf(report)).toEqual([]);
+    },
+  );
 });
 
 describe('records the target would not take', () => {
@@ -195,6 +204,14 @@ describe('records the target would not take', () => {
 });
 
 describe('edge devices', () => {
+  const family = [
+    { deviceId: 'gw', iotEdge: true },
+    { deviceId: 'other', iotEdge: true },
+    { deviceId: 'child', iotEdge: true, parent: 'gw' },
+    { deviceId: 'leaf', parent: 'gw' },
+    { deviceId: 'leaf', moduleId: 'm', desired: { a: 1 } },
+  ];
+
   it('get their parents by REST where an import ignores parentScopes', async () => {
     stand.hub('new').set({ importParentScopes: 'ignore' });
     stand.hub('old').load([
@@ -209,12 +226,28 @@ describe('edge devices', () => {
     expect(writesOf(stand.hub('new'))).toEqual({ 'PUT /devices/{id}': 2 });
   });
 
-  const family = [
-    { deviceId: 'gw', iotEdge: true },
-    { deviceId: 'other', iotEdge: true },
-    { deviceId: 'child', iotEdge: true, parent: 'gw' },
-    { deviceId: 'leaf', parent: 'gw' },
-  ];
+  it('whose update is answered by silence are read again, and not updated twice', async () => {
+    stand.hub('new').set({ importParentScopes: 'ignore' });
+    stand.hub('new').addFault({ kind: 'loseReply', route: 'PUT /devices/{id}' });
+    stand.hub('old').load(family);
+    const report = await stand.migrated();
+    expect(report.outcome).toBe('verified');
+    expect(writesOf(stand.hub('new'))).toEqual({ 'PUT /devices/{id}': 1 });
+  });
+
+  it('whose update the hub refuses do not stop the others', async () => {
+    stand.hub('new').set({ importParentScopes: 'ignore' });
+    stand.hub('new').addFault({ kind: 'status', status: 400, route: 'PUT /devices/{id}' });
+    stand.hub('old').load([...family, { deviceId: 'child-2', iotEdge: true, parent: 'gw' }]);
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ outcome: 'differences', error: null, fields: { parent: 1 } });
+    expect(report.verify).toMatchObject({ match: 5, different: 1, missing: 0 });
+    expect(report.warnings).toContainEqual({
+      code: 'RECORDS_DIFFERENT',
+      count: 1,
+      samples: [expect.stringMatching(/^child/)],
+    });
+  });
 
   it.each<[string, Partial<HubSettings>]>([
     ['by query', {}],
@@ -227,7 +260,7 @@ describe('edge devices', () => {
     expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
     expect(await stand.migrated()).toMatchObject({
       outcome: 'verified',
-      ledger: { unchanged: 4, create: 0 },
+      ledger: { unchanged: 5, create: 0 },
     });
     // And a parent that is really another is seen.
     const child = stand.hub('new').record('child');
@@ -245,7 +278,7 @@ describe('edge devices', () => {
     stand.hub('old').load(family);
     stand.hub('new').addJobFault(fault);
     const report = await stand.migrated();
-    expect(report).toMatchObject({ outcome: 'verified', rejected: [], ledger: { applied: 4, rejected: 0 } });
+    expect(report).toMatchObject({ outcome: 'verified', rejected: [], ledger: { applied: 5, rejected: 0 } });
     expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
   });
 

@@ -11,10 +11,13 @@ function watch(
 ): { looks: number; late: number } {
   let elapsed = 0;
   let progress: number | null = null;
+  let still = 0;
   for (let looks = 0; ; looks++) {
     if (elapsed >= length) return { looks, late: elapsed - length };
-    elapsed += nextPoll({ elapsed, progress }, POLL);
-    progress = progressAt(Math.min(elapsed, length));
+    elapsed += nextPoll({ elapsed, progress, still }, POLL);
+    const now = progressAt(Math.min(elapsed, length));
+    still = now === progress ? still + 1 : 0;
+    progress = now;
   }
 }
 
@@ -39,5 +42,14 @@ describe('looks at a job', () => {
     const length = 4 * HOUR;
     const slowing = (elapsed: number): number => Math.floor(100 * (1 - (1 - elapsed / length) ** 2));
     expect(watch(length, slowing).looks).toBeLessThanOrEqual(100);
+  });
+
+  it.each([
+    ['99 % after an hour, the end after four', 99, HOUR, 4 * HOUR],
+    ['100 % after an hour, the end after three', 100, HOUR, 3 * HOUR],
+    ['99 % after ten minutes, the end after twelve hours', 99, HOUR / 6, 12 * HOUR],
+  ])('are few where the percentage stands still: %s', (_what, percent, until, length) => {
+    const stopping = (elapsed: number): number => Math.min(percent, Math.floor((percent * elapsed) / until));
+    expect(watch(length, stopping).looks).toBeLessThanOrEqual(100);
   });
 });

@@ -1,0 +1,32 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
+import { isOutage } from './follow.js';
+import { errorLines, failureReport, masked, printJson } from './print.js';
+import { widthOf } from './text.js';
+
+/**
+ * Ends with the error's exit code, its words on stderr and, under --json, the one object on stdout.
+ *
+ * @param done `said`: the words stand there already; `answered`: the command has printed its object
+ */
+export function fail(error: unknown, done: { said?: boolean; answered?: boolean } = {}): void {
+  const { code, message, hint } = known(error);
+  const shown = masked({ code, message, hint });
+  if (!done.said) process.stderr.write(`${errorLines(shown, widthOf(process.stderr)).join('\n')}\n`);
+  if (!done.answered && process.argv.includes('--json')) printJson(failureReport(process.argv[2], shown));
+  process.exitCode = ERRORS[code].exit;
+}
+
+/** What an error of a library comes to. A workflow's failure carries our code as a cause. */
+function known(error: unknown): HubferryError {
+  if (error instanceof HubferryError) return error;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ApplicationFailure && isErrorCode(cause.type))
+      return new HubferryError(cause.type, cause.message);
+  }
+  if (isOutage(error))
+    return new HubferryError('TEMPORAL_UNREACHABLE', 'The Temporal server does not answer.');
+  const { cause } = error instanceof Error ? error : {};
+  const text = cause instanceof Error ? `${String(error)}: ${cause.message}` : String(error);
+  return new HubferryError('INTERNAL', text);
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { generateFleet } from '../../simulator/index.js';
+import { type EmbeddedStatus, embeddedStatus } from '../../worker/embedded.js';
+import type { RunReport } from '../../workflows/messages.js';
+import { essence } from '../support/stand.js';
+import { until } from '../support/until.js';
+import { type Ended, type Started, start } from './packed.js';
+import { openScene, type Scene } from './scene.js';
+
+const PATIENCE = 120_000;
+
+let scene: Scene;
+/** The same hubs and storage, without `temporal:`. */
+let config: string;
+beforeAll(async () => {
+  scene = await openScene();
+  const text = readFileSync(scene.stand.configFile, 'utf8');
+  config = scene.config('embedded.yaml', text.replace(/^temporal: .*\n/m, ''));
+}, 180_000);
+afterAll(async () => {
+  await hubferry('down').ended;
+  await scene.close();
+});
+
+const hubferry = (...args: readonly string[]): Started =>
+  start([process.execPath, scene.packed.main], args, {
+    cwd: scene.stand.folder,
+    env: { ...scene.stand.env, HUBFERRY_FAST_TIMERS: '1' },
+  });
+
+const object = ({ stdout }: Ended): Record<string, unknown> => JSON.parse(stdout) as Record<string, unknown>;
+
+const running = (): Promise<EmbeddedStatus | null> =>
+  embeddedStatus({ home: scene.stand.env['HUBFERRY_HOME'] ?? '' });
+
+it(
+  'a run goes on when its supervisor is killed under the command that follows it',
+  async () => {
+    scene.hub('old').load(generateFleet({ devices: 40, seed: 1 }));
+    scene.hub('new').set({ startDelay: 2_000 });
+    const up = object(await hubferry('up', '--config', config, '--json').ended);
+    expect(up).toMatchObject({ outcome: 'done', error: null, state: 'ready', open: { runs: 0 } });
+
+    const { ended } = hubferry('migrate', 'old', 'new', '--json', '--config', config);
+    await until('an import waits at the hub', () =>
+      scene
+        .hub('new')
+        .jobs.list()
+        .some(({ type, status }) => type === 'import' && status === 'enqueued'),
+    );
+    process.kill(Number(up['pid']), 'SIGKILL');
+
+    const { code, stdout } = await ended;
+    const report = JSON.parse(stdout) as RunReport;
+    expect({ code, outcome: report.outcome }).toEqual({ code: 0, outcome: 'verified' });
+    expect(report.server).toMatch(/^embedded on /);
+    expect(essence(scene.hub('new').dump())).toEqual(essence(scene.hub('old').dump()));
+    expect((await running())?.pid).not.toBe(up['pid']);
+  },
+  PATIENCE,
+);
+
+it(
+  'down says whether there was something to stop',
+  async () => {
+    expect(await running()).not.toBeNull();
+    const first = object(await hubferry('down', '--json').ended);
+    expect(first).toEqual({ outcome: 'done', stopped: true, openRuns: 0, error: null });
+    const second = object(await hubferry('down', '--json').ended);
+    expect(second).toEqual({ outcome: 'done', stopped: false, openRuns: null, error: null });
+  },
+  PATIENCE,
+);

@@ -53,7 +53,7 @@ describe('maskSecrets leaves', () => {
     ['a long path', '/home/user/Library/Application/Support/hubferry/snapshots/manifest/current/device.json'],
     [
       'a stack',
-      '    at createWorkerPairWithConnectionsAndActivities (/work/main/worker/worker-pair.ts:88:13)',
+      '    at createWorkerPairWithConnectionsAndActivities (/opt/hubferry/worker/worker-pair.ts:88:13)',
     ],
     ['a container', 'hf-20261124-040302-a1b2c3-0012-1 in https://account.blob.core.windows.net/'],
   ])('%s', (_, text) => {

@@ -87,7 +87,7 @@ describe('a running server', () => {
   beforeAll(async () => {
     server = await startDevServer({ binary, fastTimers: true });
   });
-  afterAll(() => server.kill());
+  afterAll(() => server.stop());
 
   test('has the search attributes from the start', async () => {
     const { connection } = await connectClient({ address: server.address, namespace: 'default' });

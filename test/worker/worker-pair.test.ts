@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await connection?.close();
   await temporal?.connection.close();
-  server?.kill();
+  await server?.stop();
   rmSync(folder, { recursive: true });
 });
 

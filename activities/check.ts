@@ -4,7 +4,7 @@ import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { Deps } from './deps.js';
-import { queriedEdges } from './edge-scopes.js';
+import { mayQuery } from './edge-scopes.js';
 
 /** One thing that was tried, and what came of it. */
 export interface Finding {
@@ -76,9 +76,7 @@ export function checkActivities({ connections }: Deps) {
         [
           'query',
           async () =>
-            (await queriedEdges(hub())) === null
-              ? 'not allowed: edge devices are asked one by one'
-              : 'allowed',
+            (await mayQuery(hub())) ? 'allowed' : 'not allowed: edge devices are asked one by one',
         ],
         [
           'run jobs',

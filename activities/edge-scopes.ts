@@ -30,11 +30,27 @@ export async function patiently<T>(call: () => Promise<T>): Promise<T> {
  * scope tells nothing and is left out.
  */
 export async function queriedEdges(hub: Hub): Promise<EdgeRow[] | null> {
-  try {
-    const rows: EdgeRow[] = [];
+  const rows: EdgeRow[] = [];
+  return unlessRefused(async () => {
     for await (const page of hub.query(EDGE_QUERY, { each: patiently }))
       rows.push(...page.flatMap(rowOfTwin));
     return rows;
+  });
+}
+
+/** Whether the hub takes and allows queries: asked once, and for a device that is not there. */
+export async function mayQuery(hub: Hub): Promise<boolean> {
+  const answered = await unlessRefused(async () => {
+    const pages = hub.query("SELECT * FROM devices WHERE deviceId = 'hubferry-probe'");
+    await pages[Symbol.asyncIterator]().next();
+    return true;
+  });
+  return answered ?? false;
+}
+
+async function unlessRefused<T>(query: () => Promise<T>): Promise<T | null> {
+  try {
+    return await query();
   } catch (error) {
     const no = error instanceof HubferryError && ['HUB_REFUSED', 'HUB_UNAUTHORIZED'].includes(error.code);
     if (no) return null;

@@ -4,7 +4,6 @@ import { parseDesiredLine, printImportLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
-import { SAMPLES } from '../registry/totals.js';
 import type { Chunk } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
@@ -41,7 +40,7 @@ export function importActivities({ connections }: Deps) {
      * Writes the lines of one chunk into the container of its job, as import lines: parents become the scopes that the
      * target gave them. A child whose parent is not on the target is withheld, and counts as rejected.
      */
-    async stageChunk(input: StageInput): Promise<{ lines: number; withheld: number; samples: Rejected[] }> {
+    async stageChunk(input: StageInput): Promise<{ lines: number; withheld: number }> {
       const storage = connections.storage(input.account);
       await storage.createContainer(input.container);
       const onTarget = await targetEdges(storage, input);
@@ -63,7 +62,7 @@ export function importActivities({ connections }: Deps) {
         }
       }
       await writer.close();
-      return { lines, ...(await withheld.close()) };
+      return { lines, withheld: await withheld.close() };
     },
 
     /**
@@ -72,12 +71,10 @@ export function importActivities({ connections }: Deps) {
      *
      * @returns `known: false` where the hub left no log: then only the next snapshot can tell.
      */
-    async readErrorLog(
-      input: ChunkInput,
-    ): Promise<{ known: boolean; rejected: number; samples: Rejected[] }> {
+    async readErrorLog(input: ChunkInput): Promise<{ known: boolean; rejected: number }> {
       const storage = connections.storage(input.account);
       if ((await storage.size(input.container, ERROR_LOG_BLOB)) === null) {
-        return { known: false, rejected: 0, samples: [] };
+        return { known: false, rejected: 0 };
       }
       const rejections = new Rejections(storage, input, 'log');
       const stream = await storage.read(input.container, ERROR_LOG_BLOB);
@@ -97,8 +94,7 @@ export function importActivities({ connections }: Deps) {
           for (const key of keys) rejections.book(key, String(error.code), error.reason);
         }
       }
-      const { withheld: rejected, samples } = await rejections.close();
-      return { known: true, rejected, samples };
+      return { known: true, rejected: await rejections.close() };
     },
   };
 }
@@ -167,20 +163,19 @@ class Rejections {
     this.#nameless += 1;
   }
 
-  async close(): Promise<{ withheld: number; samples: Rejected[] }> {
+  /** Writes them down. @returns how many lines of the chunk they are */
+  async close(): Promise<number> {
     const { work, pass, chunk } = this.#input;
-    const samples: Rejected[] = [];
     let count = 0;
     for (const [partition, list] of this.#byPartition) {
       const name = workBlob.rejected(pass, partition, `${this.#kind}-${chunk.wave}-${chunk.number}`);
       const writer = this.#storage.writer(work, name);
       for (const rejection of list.values()) {
         count += 1;
-        if (samples.length < SAMPLES) samples.push(rejection);
         await writer.write(`${JSON.stringify(rejection)}\n`);
       }
       await writer.close();
     }
-    return { withheld: Math.min(count + this.#nameless, chunk.lines), samples };
+    return Math.min(count + this.#nameless, chunk.lines);
   }
 }

@@ -1,11 +1,11 @@
-/** The one container that runs share. It holds no secret (design of storage: docs/architecture.md). */
+/** The one container that runs share. It holds no secret. */
 export const SHARED_CONTAINER = 'hubferry';
 
-/** Where a run's report stands in it. */
-export const runBlob = (run: string): string => `runs/${run}.json`;
-
-/** What `runBlob` names begin with. */
+/** What the names of all reports begin with. */
 export const RUNS = 'runs/';
+
+/** Where a run's report stands. */
+export const runBlob = (run: string): string => `${RUNS}${run}.json`;
 
 /** What stays of a run's plan: keys, kinds and digests. */
 export const planBlob = (run: string): string => `plans/${run}.ndjson`;

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
 import { isOutage } from './follow.js';
-import { errorLines, failureReport, masked, printJson } from './print.js';
+import { errorLines, failureReport, printJson } from './print.js';
 import { widthOf } from './text.js';
 
 /**
@@ -10,11 +10,10 @@ import { widthOf } from './text.js';
  * @param done `said`: the words stand there already; `answered`: the command has printed its object
  */
 export function fail(error: unknown, done: { said?: boolean; answered?: boolean } = {}): void {
-  const { code, message, hint } = known(error);
-  const shown = masked({ code, message, hint });
-  if (!done.said) process.stderr.write(`${errorLines(shown, widthOf(process.stderr)).join('\n')}\n`);
-  if (!done.answered && process.argv.includes('--json')) printJson(failureReport(process.argv[2], shown));
-  process.exitCode = ERRORS[code].exit;
+  const failure = known(error);
+  if (!done.said) process.stderr.write(`${errorLines(failure, widthOf(process.stderr)).join('\n')}\n`);
+  if (!done.answered && process.argv.includes('--json')) printJson(failureReport(process.argv[2], failure));
+  process.exitCode = ERRORS[failure.code].exit;
 }
 
 /** What an error of a library comes to. A workflow's failure carries our code as a cause. */

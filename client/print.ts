@@ -127,7 +127,7 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
 }
 
 /** An error as it may be shown: messages name what a user typed, which may be a secret in the wrong place. */
-export function masked({ code, message, hint }: RunError): RunError {
+function masked({ code, message, hint }: RunError): RunError {
   return { code, message: maskSecrets(message), hint: maskSecrets(hint) };
 }
 
@@ -145,7 +145,8 @@ export function errorLines(error: RunError, width: number): string[] {
 const REPORTED: readonly RunReport['workflow'][] = ['migrate', 'plan', 'verify', 'snapshot', 'check'];
 
 /** What `--json` prints of a command that failed before there was a run: the same members, as far as they apply. */
-export function failureReport(verb: string | undefined, error: RunError): object {
+export function failureReport(verb: string | undefined, failure: RunError): object {
+  const error = masked(failure);
   const workflow = REPORTED.find((name) => name === verb);
   const outcome = 'failed' satisfies Outcome;
   if (workflow === undefined) return { outcome, error };

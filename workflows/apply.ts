@@ -1,7 +1,5 @@
 import { continueAsNew, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
-import type { Rejected } from '../registry/refusal.js';
-import { SAMPLES } from '../registry/totals.js';
 import { type Chunk, cutChunks, isEdgeWave } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
@@ -36,7 +34,6 @@ export interface ApplyResult {
   readonly rejected: number;
   readonly uncertain: number;
   readonly unsent: number;
-  readonly samples: readonly Rejected[];
   readonly jobs: readonly {
     readonly request: Pick<JobRequest, 'host' | 'type' | 'lines'>;
     readonly result: JobResult;
@@ -59,7 +56,6 @@ const NOTHING: ApplyResult = {
   rejected: 0,
   uncertain: 0,
   unsent: 0,
-  samples: [],
   jobs: [],
   calls: NO_CALLS,
   stopped: null,
@@ -101,7 +97,6 @@ export async function apply(
       rejected: sum.rejected + (more.rejected ?? 0),
       uncertain: sum.uncertain + (more.uncertain ?? 0),
       unsent: sum.unsent + (more.unsent ?? 0),
-      samples: [...sum.samples, ...(more.samples ?? [])].slice(0, SAMPLES),
       jobs: [...sum.jobs, ...(more.jobs ?? [])],
       calls: addCalls(sum.calls, more.calls ?? NO_CALLS),
       stopped: more.stopped ?? sum.stopped,
@@ -120,7 +115,7 @@ export async function apply(
       targetSnapshot,
       chunk,
     });
-    add({ rejected: staged.withheld, samples: staged.samples });
+    add({ rejected: staged.withheld });
     if (staged.lines === 0) return;
     const request: JobRequest = { host, account, type: 'import', container, lines: staged.lines, settings };
     const result = await jobs.run(request);
@@ -133,8 +128,7 @@ export async function apply(
       return;
     }
     const log = await transfer.readErrorLog({ account, container, work, pass, partitions, chunk });
-    if (log.known)
-      add({ applied: staged.lines - log.rejected, rejected: log.rejected, samples: log.samples });
+    if (log.known) add({ applied: staged.lines - log.rejected, rejected: log.rejected });
     else add({ uncertain: staged.lines });
     await light.deleteContainer({ account, container });
   };

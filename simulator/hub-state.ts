@@ -1,11 +1,11 @@
-import type { Configurations } from './configurations.js';
-import type { Counters } from './counters.js';
-import type { Faults } from './faults.js';
-import type { Jobs } from './jobs.js';
-import type { HubSettings } from './options.js';
-import type { Queries } from './query-run.js';
-import type { PolicyName } from './sas.js';
-import type { RegistryStore } from './store.js';
+import type { PolicyName } from './access/sas.js';
+import type { Configurations } from './configurations/configurations.js';
+import type { Jobs } from './jobs/jobs.js';
+import type { Queries } from './query/query-run.js';
+import type { RegistryStore } from './registry/store.js';
+import type { HubSettings } from './settings.js';
+import type { Counters } from './traffic/counters.js';
+import type { Faults } from './traffic/faults.js';
 
 /** Everything that one hub is made of, as route handlers and the server need it. */
 export interface HubState {

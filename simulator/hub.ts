@@ -1,16 +1,16 @@
-import { Configurations } from './configurations.js';
-import { Counters } from './counters.js';
-import { type FaultRule, Faults } from './faults.js';
-import { type FleetRecord, type FullRecord, loadRecords, toFullRecord } from './full-record.js';
+import { type PolicyName, policyKeys } from './access/sas.js';
+import { Configurations } from './configurations/configurations.js';
 import type { HubState } from './hub-state.js';
-import type { JobFault, JobType } from './job-faults.js';
-import { Jobs } from './jobs.js';
+import type { JobFault, JobType } from './jobs/job-faults.js';
+import { Jobs } from './jobs/jobs.js';
 import type { JsonObject } from './json.js';
-import { checkSettings, defaultSettings, type HubOptions, type HubSettings } from './options.js';
 import { Prng } from './prng.js';
-import { Queries } from './query-run.js';
-import { type PolicyName, policyKeys } from './sas.js';
-import { RegistryStore } from './store.js';
+import { Queries } from './query/query-run.js';
+import { type FleetRecord, type FullRecord, loadRecords, toFullRecord } from './registry/full-record.js';
+import { RegistryStore } from './registry/store.js';
+import { checkSettings, defaultSettings, type HubOptions, type HubSettings } from './settings.js';
+import { Counters } from './traffic/counters.js';
+import { type FaultRule, Faults } from './traffic/faults.js';
 
 /** One hub of the simulator, as tests and the demo hold it in their hands. */
 export class SimulatedHub implements HubState {

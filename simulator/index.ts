@@ -1,20 +1,20 @@
 import type { RequestListener } from 'node:http';
-import { listenAdmin } from './admin.js';
+import { listenAdmin } from './admin/admin.js';
 import { defaultCaDir, issueServerCertificate, loadAuthority } from './certificates.js';
 import { SimulatedHub } from './hub.js';
 import { type Listener, listen } from './listeners.js';
-import type { SimulatorOptions } from './options.js';
 import { serve } from './server.js';
+import type { SimulatorOptions } from './settings.js';
 
-export { AdminError, type HubAdmin, SimulatorAdmin } from './admin-client.js';
-export type { FaultRule } from './faults.js';
+export type { PolicyName } from './access/sas.js';
+export { AdminError, type HubAdmin, SimulatorAdmin } from './admin/admin-client.js';
 export { type FleetOptions, generateFleet } from './fleet.js';
-export type { FleetRecord, FullRecord } from './full-record.js';
 export type { SimulatedHub } from './hub.js';
-export type { JobFault } from './job-faults.js';
-export { defaultSettings, type HubOptions, type HubSettings, type SimulatorOptions } from './options.js';
-export type { Authentication } from './records.js';
-export type { PolicyName } from './sas.js';
+export type { JobFault } from './jobs/job-faults.js';
+export type { FleetRecord, FullRecord } from './registry/full-record.js';
+export type { Authentication } from './registry/records.js';
+export { defaultSettings, type HubOptions, type HubSettings, type SimulatorOptions } from './settings.js';
+export type { FaultRule } from './traffic/faults.js';
 
 /** A running simulator. */
 export interface Simulator {

@@ -1,6 +1,6 @@
+import type { Right } from './access/sas.js';
 import { ServiceError } from './errors.js';
 import type { HubState } from './hub-state.js';
-import type { Right } from './sas.js';
 
 /** A request after routing: parameters are percent-decoded exactly once. */
 export interface Call {

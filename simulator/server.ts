@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requireRights, verifyToken } from './access/sas.js';
 import { errorEnvelope, ServiceError } from './errors.js';
-import type { FaultRule } from './faults.js';
 import type { HubState } from './hub-state.js';
 import type { Reply } from './router.js';
-import { router } from './routes.js';
-import { requireRights, verifyToken } from './sas.js';
+import { router } from './routes/index.js';
+import type { FaultRule } from './traffic/faults.js';
 
 /** Versions that a hub accepts (§1.1). */
 const apiVersions: readonly string[] = [

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { isLoopbackHost } from '../../azure/connections.js';
 import { type Config, loadConfig, parseDuration } from '../../config/index.js';
-import { policyKeys } from '../../simulator/sas.js';
+import { policyKeys } from '../../simulator/access/sas.js';
 import { SEARCH_ATTRIBUTES } from '../../worker/dev-server.js';
 import { parse } from './cli.js';
 import { ROOT, read, sources } from './pages.js';

@@ -1,5 +1,5 @@
-import { type ErrorName, ServiceError } from './errors.js';
-import { isObject, type Json, type JsonObject } from './json.js';
+import { type ErrorName, ServiceError } from '../errors.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
 import type { Authentication } from './records.js';
 import { checkId, checkKey, checkStatusReason, checkThumbprint } from './validation.js';
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RestError } from '@azure/storage-blob';
+import { ServiceError } from '../errors.js';
+import type { JsonObject } from '../json.js';
+import { Shape } from '../registry/identity.js';
+import type { RegistryStore } from '../registry/store.js';
 import { openContainer, probeInput, probeOutput } from './blobs.js';
-import { ServiceError } from './errors.js';
-import { Shape } from './identity.js';
 import { Job } from './job.js';
 import { JobFaults, type JobType } from './job-faults.js';
 import { JobFailure, type JobRun, JobVanished, runExport, runImport } from './job-runs.js';
-import type { JsonObject } from './json.js';
-import type { RegistryStore } from './store.js';
 
 /** What POST /jobs/create asks for, checked. */
 interface JobRequest {

@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.js';
+import type { JsonObject } from '../json.js';
 import {
   type Authentication,
   type DeviceRecord,
@@ -11,8 +11,8 @@ import {
   type Twin,
   twinEtag,
 } from './records.js';
-import { createSystemModules } from './registry-writes.js';
 import type { RegistryStore } from './store.js';
+import { createSystemModules } from './writes.js';
 
 /**
  * One device or module to be put into a hub. What is left out is minted by the hub or has the service's default.

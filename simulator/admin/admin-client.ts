@@ -1,10 +1,10 @@
+import type { JobFault, JobType } from '../jobs/job-faults.js';
+import type { JsonObject } from '../json.js';
+import { splitLines } from '../lines.js';
+import type { FleetRecord, FullRecord } from '../registry/full-record.js';
+import type { HubSettings } from '../settings.js';
+import type { FaultRule } from '../traffic/faults.js';
 import type { HubEntry } from './admin.js';
-import type { FaultRule } from './faults.js';
-import type { FleetRecord, FullRecord } from './full-record.js';
-import type { JobFault, JobType } from './job-faults.js';
-import type { JsonObject } from './json.js';
-import { splitLines } from './lines.js';
-import type { HubSettings } from './options.js';
 
 /** What the admin port refused, with its own words. */
 export class AdminError extends Error {

@@ -1,4 +1,4 @@
-import { ServiceError } from './errors.js';
+import { ServiceError } from '../errors.js';
 import type { WantedIdentity } from './identity.js';
 import { type DeviceRecord, edgeScope } from './records.js';
 import type { RegistryStore } from './store.js';

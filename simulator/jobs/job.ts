@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { JsonObject } from '../json.js';
+import type { WriteGroup } from '../registry/visibility.js';
 import type { JobType } from './job-faults.js';
-import type { JsonObject } from './json.js';
-import type { WriteGroup } from './visibility.js';
 
 export type JobStatus = 'enqueued' | 'running' | 'completed' | 'failed' | 'cancelled';
 

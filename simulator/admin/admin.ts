@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { checkFaultRule } from './faults.js';
-import type { FleetRecord } from './full-record.js';
-import type { SimulatedHub } from './hub.js';
-import { checkJobFault } from './job-faults.js';
-import { isObject, type Json, type JsonObject } from './json.js';
-import { splitLines } from './lines.js';
-import type { Listener } from './listeners.js';
-import { checkSettings } from './options.js';
-import { router } from './routes.js';
+import type { SimulatedHub } from '../hub.js';
+import { checkJobFault } from '../jobs/job-faults.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
+import { splitLines } from '../lines.js';
+import type { Listener } from '../listeners.js';
+import type { FleetRecord } from '../registry/full-record.js';
+import { router } from '../routes/index.js';
+import { checkSettings } from '../settings.js';
+import { checkFaultRule } from '../traffic/faults.js';
 
 /** A hub as GET /hubs of the admin port shows it. */
 export interface HubEntry {

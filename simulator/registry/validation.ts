@@ -1,5 +1,5 @@
-import { ServiceError } from './errors.js';
-import { isObject, type Json, type JsonObject } from './json.js';
+import { ServiceError } from '../errors.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
 
 const idPattern = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
 const keyPattern = /^[A-Za-z0-9+/]+={0,2}$/;

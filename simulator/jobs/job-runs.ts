@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerClient } from '@azure/storage-blob';
+import { ServiceError } from '../errors.js';
+import { splitLines } from '../lines.js';
+import { type RegistryStore, recordKey } from '../registry/store.js';
 import { BlobWriter } from './blobs.js';
-import { ServiceError } from './errors.js';
 import { excludedKeysWarning, exportLine } from './export-line.js';
 import { applyImportLine } from './import-apply.js';
 import { errorLogLine, type LineTarget, parseImportLine } from './import-line.js';
 import type { Job } from './job.js';
 import type { JobFault } from './job-faults.js';
-import { splitLines } from './lines.js';
-import { type RegistryStore, recordKey } from './store.js';
 
 /** What a running job works with. */
 export interface JobRun {

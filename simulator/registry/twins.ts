@@ -1,5 +1,5 @@
-import { ServiceError } from './errors.js';
-import { isObject, type Json, type JsonObject, setKey } from './json.js';
+import { ServiceError } from '../errors.js';
+import { isObject, type Json, type JsonObject, setKey } from '../json.js';
 import type { Twin } from './records.js';
 import { checkTwinSection } from './validation.js';
 

@@ -1,5 +1,11 @@
-import type { HubSettings } from './options.js';
-import { authenticationJson, identityEtag, isModule, type StoredRecord, twinEtag } from './records.js';
+import {
+  authenticationJson,
+  identityEtag,
+  isModule,
+  type StoredRecord,
+  twinEtag,
+} from '../registry/records.js';
+import type { HubSettings } from '../settings.js';
 
 /** First line of an export without keys. That there is one is known, its wording is not (§2.1). */
 export const excludedKeysWarning =

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type BlockBlobClient, ContainerClient, RestError } from '@azure/storage-blob';
-import { ServiceError } from './errors.js';
+import { ServiceError } from '../errors.js';
 
 /** Bytes per staged block. */
 const blockBytes = 4 * 1024 * 1024;

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { ServiceError } from './errors.js';
-import { isObject, type Json, type JsonObject, setKey } from './json.js';
+import { ServiceError } from '../errors.js';
+import { isObject, type Json, type JsonObject, setKey } from '../json.js';
+import { isModule, type StoredRecord } from '../registry/records.js';
+import type { RegistryStore } from '../registry/store.js';
+import { twinJson } from '../registry/views.js';
 import {
   type Condition,
   type FieldPath,
@@ -9,9 +12,6 @@ import {
   parseQuery,
   type Query,
 } from './query.js';
-import { isModule, type StoredRecord } from './records.js';
-import type { RegistryStore } from './store.js';
-import { twinJson } from './views.js';
 
 export interface QueryPage {
   readonly rows: Json[];

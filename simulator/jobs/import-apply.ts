@@ -1,5 +1,4 @@
-import { ServiceError } from './errors.js';
-import type { ImportLine } from './import-line.js';
+import { ServiceError } from '../errors.js';
 import {
   type DeviceRecord,
   freshTwin,
@@ -8,7 +7,10 @@ import {
   type StoredRecord,
   type Twin,
   twinEtag,
-} from './records.js';
+} from '../registry/records.js';
+import type { RegistryStore } from '../registry/store.js';
+import { changeTwin, startTwin } from '../registry/twins.js';
+import type { WriteGroup } from '../registry/visibility.js';
 import {
   createDevice,
   createModule,
@@ -18,10 +20,8 @@ import {
   replaceDevice,
   replaceModule,
   type Write,
-} from './registry-writes.js';
-import type { RegistryStore } from './store.js';
-import { changeTwin, startTwin } from './twins.js';
-import type { WriteGroup } from './visibility.js';
+} from '../registry/writes.js';
+import type { ImportLine } from './import-line.js';
 
 /**
  * Does what one line of an import asks for, by the table of modes in §3.

@@ -1,5 +1,5 @@
-import { ServiceError } from './errors.js';
-import type { JsonObject } from './json.js';
+import { ServiceError } from '../errors.js';
+import type { JsonObject } from '../json.js';
 
 /** The configurations and edge deployments of one hub. They can be read; they do not act on twins yet. */
 export class Configurations {

@@ -1,4 +1,4 @@
-import { type ErrorName, isErrorName } from './errors.js';
+import { type ErrorName, isErrorName } from '../errors.js';
 
 export type JobType = 'import' | 'export';
 

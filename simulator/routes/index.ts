@@ -1,8 +1,11 @@
-import { ServiceError } from './errors.js';
-import type { HubState } from './hub-state.js';
-import { readIdentity, restRules } from './identity.js';
-import { isObject, type Json, type JsonObject } from './json.js';
-import { freshTwin, identityEtag, isModule, type StoredRecord, twinEtag } from './records.js';
+import { type Right, unauthorized } from '../access/sas.js';
+import { ServiceError } from '../errors.js';
+import type { HubState } from '../hub-state.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
+import { readIdentity, restRules } from '../registry/identity.js';
+import { freshTwin, identityEtag, isModule, type StoredRecord, twinEtag } from '../registry/records.js';
+import { changeTwin, readSection } from '../registry/twins.js';
+import { deviceJson, moduleJson, twinJson } from '../registry/views.js';
 import {
   createDevice,
   createModule,
@@ -11,11 +14,8 @@ import {
   replaceDevice,
   replaceModule,
   type Write,
-} from './registry-writes.js';
-import { type Call, type Reply, type Route, Router } from './router.js';
-import { type Right, unauthorized } from './sas.js';
-import { changeTwin, readSection } from './twins.js';
-import { deviceJson, moduleJson, twinJson } from './views.js';
+} from '../registry/writes.js';
+import { type Call, type Reply, type Route, Router } from '../router.js';
 
 const rest: Write = { door: 'rest' };
 

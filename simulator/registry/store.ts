@@ -1,6 +1,6 @@
-import { ServiceError } from './errors.js';
-import type { HubSettings } from './options.js';
-import type { Prng } from './prng.js';
+import { ServiceError } from '../errors.js';
+import type { Prng } from '../prng.js';
+import type { HubSettings } from '../settings.js';
 import { type DeviceRecord, isModule, type ModuleRecord, type StoredRecord } from './records.js';
 import { type View, Visibility, type WriteGroup } from './visibility.js';
 

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, setKey } from './json.js';
+import { isObject, type Json, type JsonObject, setKey } from '../json.js';
 import {
   authenticationJson,
   type DeviceRecord,

@@ -1,4 +1,4 @@
-import { type ErrorName, isErrorName } from './errors.js';
+import { type ErrorName, isErrorName } from '../errors.js';
 
 /** What goes wrong with a request. */
 export type FaultKind =

@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.js';
 import { Prng } from './prng.js';
-import type { FleetRecord } from './registry/full-record.js';
-import type { Authentication } from './registry/records.js';
+import type { FleetRecord } from './records/full-record.js';
+import type { Authentication } from './records/records.js';
 
 export interface FleetOptions {
   /** Records in all: devices and modules, without the system modules that edge devices get from the hub. */

@@ -1,8 +1,9 @@
 import type { PolicyName } from './access/sas.js';
+import type { SimulatedClock } from './clock.js';
 import type { Configurations } from './configurations/configurations.js';
 import type { Jobs } from './jobs/jobs.js';
 import type { Queries } from './query/query-run.js';
-import type { RegistryStore } from './registry/store.js';
+import type { RegistryStore } from './records/store.js';
 import type { HubSettings } from './settings.js';
 import type { Counters } from './traffic/counters.js';
 import type { Faults } from './traffic/faults.js';
@@ -18,6 +19,5 @@ export interface HubState {
   readonly jobs: Jobs;
   readonly faults: Faults;
   readonly counters: Counters;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  readonly clock: SimulatedClock;
 }

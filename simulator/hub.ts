@@ -1,4 +1,5 @@
 import { type PolicyName, policyKeys } from './access/sas.js';
+import type { SimulatedClock } from './clock.js';
 import { Configurations } from './configurations/configurations.js';
 import type { HubState } from './hub-state.js';
 import type { JobFault, JobType } from './jobs/job-faults.js';
@@ -6,8 +7,8 @@ import { Jobs } from './jobs/jobs.js';
 import type { JsonObject } from './json.js';
 import { Prng } from './prng.js';
 import { Queries } from './query/query-run.js';
-import { type FleetRecord, type FullRecord, loadRecords, toFullRecord } from './registry/full-record.js';
-import { RegistryStore } from './registry/store.js';
+import { type FleetRecord, type FullRecord, loadRecords, toFullRecord } from './records/full-record.js';
+import { RegistryStore } from './records/store.js';
 import { checkSettings, defaultSettings, type HubOptions, type HubSettings } from './settings.js';
 import { Counters } from './traffic/counters.js';
 import { type FaultRule, Faults } from './traffic/faults.js';
@@ -23,25 +24,27 @@ export class SimulatedHub implements HubState {
   readonly jobs: Jobs;
   readonly faults = new Faults();
   readonly counters = new Counters();
-  readonly now: () => number;
   #hostName = '';
   #ownHostName: string | undefined;
 
   /** @throws {TypeError} for a bad name or setting. */
-  constructor(options: HubOptions, seed: number | undefined) {
+  constructor(
+    options: HubOptions,
+    seed: number | undefined,
+    readonly clock: SimulatedClock,
+  ) {
     const { name, ownPort: _ownPort, ...settings } = options;
     if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
       throw new TypeError(`hub name '${name}': letters, digits and hyphens, 63 at most`);
     }
     this.name = name.toLowerCase();
     this.settings = { ...defaultSettings, ...checkSettings(settings) };
-    this.now = Date.now;
     this.keys = policyKeys(this.name, seed);
     const random = new Prng(seed ?? Math.floor(performance.timeOrigin + performance.now() * 1000), this.name);
-    this.store = new RegistryStore(this.settings, random, this.now);
-    this.configurations = new Configurations(this.now);
+    this.store = new RegistryStore(this.settings, random, clock);
+    this.configurations = new Configurations(clock.now);
     this.queries = new Queries(this.store);
-    this.jobs = new Jobs(this.store, this.now);
+    this.jobs = new Jobs(this.store);
   }
 
   /** Told by the server once it listens. */

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { listenAdmin } from './admin/admin.js';
 import { defaultCaDir, issueServerCertificate, loadAuthority } from './certificates.js';
+import { SimulatedClock } from './clock.js';
 import { SimulatedHub } from './hub.js';
 import { type Listener, listen } from './listeners.js';
 import { serve } from './server.js';
@@ -11,8 +12,8 @@ export { AdminError, type HubAdmin, SimulatorAdmin } from './admin/admin-client.
 export { type FleetOptions, generateFleet } from './fleet.js';
 export type { SimulatedHub } from './hub.js';
 export type { JobFault } from './jobs/job-faults.js';
-export type { FleetRecord, FullRecord } from './registry/full-record.js';
-export type { Authentication } from './registry/records.js';
+export type { FleetRecord, FullRecord } from './records/full-record.js';
+export type { Authentication } from './records/records.js';
 export { defaultSettings, type HubOptions, type HubSettings, type SimulatorOptions } from './settings.js';
 export type { FaultRule } from './traffic/faults.js';
 
@@ -25,6 +26,8 @@ export interface Simulator {
   /** The certificate that clients must trust, for NODE_EXTRA_CA_CERTS or the `ca` of an agent. */
   readonly caFile: string;
   readonly hubs: readonly SimulatedHub[];
+  /** The time of all hubs. */
+  readonly clock: SimulatedClock;
   /** @throws {Error} for an unknown name. */
   hub(name: string): SimulatedHub;
   /** Stops jobs, closes all connections and frees the ports. */
@@ -36,7 +39,8 @@ export interface Simulator {
  * @throws {TypeError} for bad options; {Error} with code EADDRINUSE for a port in use.
  */
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
-  const hubs = options.hubs.map((hub) => new SimulatedHub(hub, options.seed));
+  const clock = new SimulatedClock();
+  const hubs = options.hubs.map((hub) => new SimulatedHub(hub, options.seed, clock));
   if (hubs.length === 0) throw new TypeError('a simulator needs at least one hub');
   const byHost = new Map(hubs.map((hub) => [`${hub.name}.localhost`, hub]));
   if (byHost.size !== hubs.length) throw new TypeError('two hubs have the same name');
@@ -86,6 +90,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       ...(admin === undefined ? {} : { adminPort: admin.port }),
       caFile: authority.caFile,
       hubs,
+      clock,
       hub: (name) => {
         const hub = byHost.get(`${name.toLowerCase()}.localhost`);
         if (hub === undefined) throw new Error(`there is no hub '${name}'`);

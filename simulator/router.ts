@@ -1,10 +1,12 @@
-import type { Right } from './access/sas.js';
+import type { Access, Principal } from './access/access.js';
 import { ServiceError } from './errors.js';
 import type { HubState } from './hub-state.js';
 
 /** A request after routing: parameters are percent-decoded exactly once. */
 export interface Call {
   readonly hub: HubState;
+  /** Who asks. */
+  readonly principal: Principal;
   readonly params: readonly string[];
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
@@ -18,10 +20,15 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Classes of requests that have a throttle of their own (§5). */
+export type OperationClass = 'registry' | 'twinReads' | 'twinUpdates' | 'queries' | 'jobs' | 'configurations';
+
 export interface Route {
   /** Method and path with `{…}` for a parameter; the name in counters and fault rules. */
   readonly name: string;
-  readonly rights: (hub: HubState) => readonly Right[];
+  readonly access: Access;
+  /** The budget that a request counts against when the hub throttles. */
+  readonly operation: OperationClass;
   readonly handle: (call: Call) => Reply | Promise<Reply>;
 }
 

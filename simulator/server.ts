@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { requireRights, verifyToken } from './access/sas.js';
+import { setTimeout as pause } from 'node:timers/promises';
+import { requireAccess } from './access/access.js';
+import { verifyToken } from './access/sas.js';
 import { errorEnvelope, ServiceError } from './errors.js';
 import type { HubState } from './hub-state.js';
 import type { Reply } from './router.js';
@@ -48,7 +49,7 @@ export async function serve(
     request.socket.destroy();
     return;
   }
-  if (fault?.kind === 'delay') await sleep(fault.ms);
+  if (fault?.kind === 'delay') await hub.clock.sleep(fault.ms);
   const reply = await answer(request, hub, { host, path, search, fault });
   if (fault?.kind === 'loseReply') request.socket.destroy();
   else if (fault?.kind === 'truncateBody') await sendBroken(response, reply);
@@ -66,7 +67,7 @@ interface Asked {
 async function answer(request: IncomingMessage, hub: HubState, asked: Asked): Promise<Reply> {
   try {
     const body = await readBody(request);
-    if (asked.fault?.kind === 'status') return faultReply(asked.fault, hub.now());
+    if (asked.fault?.kind === 'status') return faultReply(asked.fault, hub.clock.now());
     const found = router.find(request.method ?? 'GET', asked.path);
     if (found === undefined) {
       throw new ServiceError(
@@ -79,9 +80,10 @@ async function answer(request: IncomingMessage, hub: HubState, asked: Asked): Pr
       keys: hub.keys,
       hosts: [asked.host, `${hub.name}.localhost`],
       path: asked.path,
-      now: hub.now(),
+      now: Date.now(),
     });
-    requireRights(policy, found.route.rights(hub));
+    const principal = { kind: 'sas', policy } as const;
+    requireAccess(principal, found.route.access, hub);
     const query = new URLSearchParams(asked.search);
     if (!apiVersions.includes(query.get('api-version') ?? '')) {
       throw new ServiceError('InvalidProtocolVersion', 'The api-version is missing or not supported.');
@@ -90,10 +92,10 @@ async function answer(request: IncomingMessage, hub: HubState, asked: Asked): Pr
       const value = request.headers[name];
       return Array.isArray(value) ? value.join(', ') : value;
     };
-    return await found.route.handle({ hub, params: found.params, query, header, body });
+    return await found.route.handle({ hub, principal, params: found.params, query, header, body });
   } catch (error) {
-    if (error instanceof ServiceError) return errorReply(error, hub.now());
-    return errorReply(new ServiceError('ServerError', 'An internal error occurred.'), hub.now());
+    if (error instanceof ServiceError) return errorReply(error, hub.clock.now());
+    return errorReply(new ServiceError('ServerError', 'An internal error occurred.'), hub.clock.now());
   }
 }
 
@@ -176,6 +178,6 @@ async function sendSplit(response: ServerResponse, reply: Reply, byte: number): 
   response.socket?.setNoDelay(true);
   response.flushHeaders();
   if (byte > 0) response.write(body.subarray(0, byte));
-  await sleep(splitPause);
+  await pause(splitPause);
   response.end(body.subarray(byte));
 }

@@ -1,7 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { ServiceError } from '../errors.js';
-
-export type Right = 'RegistryRead' | 'RegistryWrite' | 'ServiceConnect' | 'DeviceConnect';
+import { type Right, unauthorized } from './rights.js';
 
 /** The shared access policies that every new hub has (§1.5). */
 export const policyRights = {
@@ -76,12 +74,6 @@ export function verifyToken(check: TokenCheck): PolicyName {
   return skn;
 }
 
-/** @throws {ServiceError} IotHubUnauthorizedAccess when the policy lacks one of the rights. */
-export function requireRights(policy: PolicyName, rights: readonly Right[]): void {
-  const held: readonly Right[] = policyRights[policy];
-  if (!rights.every((right) => held.includes(right))) throw unauthorized();
-}
-
 function covers(sr: string, check: TokenCheck): boolean {
   const [authority = '', ...path] = sr.split('/');
   const host = authority.toLowerCase().replace(/:\d+$/, '');
@@ -98,8 +90,4 @@ function decode(text: string | undefined): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-export function unauthorized(): ServiceError {
-  return new ServiceError('IotHubUnauthorizedAccess', 'Unauthorized');
 }

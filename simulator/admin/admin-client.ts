@@ -1,7 +1,7 @@
 import type { JobFault, JobType } from '../jobs/job-faults.js';
 import type { JsonObject } from '../json.js';
 import { splitLines } from '../lines.js';
-import type { FleetRecord, FullRecord } from '../registry/full-record.js';
+import type { FleetRecord, FullRecord } from '../records/full-record.js';
 import type { HubSettings } from '../settings.js';
 import type { FaultRule } from '../traffic/faults.js';
 import type { HubEntry } from './admin.js';

@@ -5,7 +5,7 @@ import { checkJobFault } from '../jobs/job-faults.js';
 import { isObject, type Json, type JsonObject } from '../json.js';
 import { splitLines } from '../lines.js';
 import type { Listener } from '../listeners.js';
-import type { FleetRecord } from '../registry/full-record.js';
+import type { FleetRecord } from '../records/full-record.js';
 import { router } from '../routes/index.js';
 import { checkSettings } from '../settings.js';
 import { checkFaultRule } from '../traffic/faults.js';

@@ -4,7 +4,7 @@ import {
   isModule,
   type StoredRecord,
   twinEtag,
-} from '../registry/records.js';
+} from '../records/records.js';
 import type { HubSettings } from '../settings.js';
 
 /** First line of an export without keys. That there is one is known, its wording is not (§2.1). */

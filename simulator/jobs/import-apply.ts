@@ -7,10 +7,10 @@ import {
   type StoredRecord,
   type Twin,
   twinEtag,
-} from '../registry/records.js';
-import type { RegistryStore } from '../registry/store.js';
-import { changeTwin, startTwin } from '../registry/twins.js';
-import type { WriteGroup } from '../registry/visibility.js';
+} from '../records/records.js';
+import type { RegistryStore } from '../records/store.js';
+import { changeTwin, startTwin } from '../records/twins.js';
+import type { WriteGroup } from '../records/visibility.js';
 import {
   createDevice,
   createModule,
@@ -20,7 +20,7 @@ import {
   replaceDevice,
   replaceModule,
   type Write,
-} from '../registry/writes.js';
+} from '../records/writes.js';
 import type { ImportLine } from './import-line.js';
 
 /**
@@ -63,12 +63,12 @@ function applyTo<T extends StoredRecord>(
   switch (line.mode) {
     case 'create':
       // On an existing record create() itself throws the code of the record's kind.
-      target.create(startTwin(freshTwin, line.twin, store.now()));
+      target.create(startTwin(freshTwin, line.twin, store.clock.now()));
       return;
     case 'createOrUpdate':
     case 'createOrUpdateIfMatchETag':
       if (before === undefined) {
-        target.create(startTwin(freshTwin, line.twin, store.now()));
+        target.create(startTwin(freshTwin, line.twin, store.clock.now()));
         return;
       }
       if (line.mode === 'createOrUpdateIfMatchETag') checkEtag(line.etag, identityEtag(before.etag));
@@ -99,7 +99,7 @@ function applyTo<T extends StoredRecord>(
 
 function changedTwin(store: RegistryStore, before: StoredRecord, line: ImportLine): Twin {
   if (line.twin.tags === undefined && line.twin.desired === undefined) return before.twin;
-  return changeTwin(before.twin, line.twin, store.settings.importTwinPart, store.now());
+  return changeTwin(before.twin, line.twin, store.settings.importTwinPart, store.clock.now());
 }
 
 function checkEtag(given: string | undefined, current: string): void {

@@ -1,8 +1,8 @@
 import { ServiceError } from '../errors.js';
 import { isObject, type Json } from '../json.js';
-import { importRules, readIdentity, Shape, type WantedIdentity } from '../registry/identity.js';
-import { readSection, type TwinChange } from '../registry/twins.js';
-import { checkTwinSection } from '../registry/validation.js';
+import { importRules, readIdentity, Shape, type WantedIdentity } from '../records/identity.js';
+import { readSection, type TwinChange } from '../records/twins.js';
+import { checkTwinSection } from '../records/validation.js';
 
 /** The nine import modes (§3). */
 export const importModes = [

@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ContainerClient } from '@azure/storage-blob';
 import { ServiceError } from '../errors.js';
 import { splitLines } from '../lines.js';
-import { type RegistryStore, recordKey } from '../registry/store.js';
+import { type RegistryStore, recordKey } from '../records/store.js';
 import { BlobWriter } from './blobs.js';
 import { excludedKeysWarning, exportLine } from './export-line.js';
 import { applyImportLine } from './import-apply.js';
@@ -124,10 +124,11 @@ const linesPerTurn = 500;
  */
 class Stepper {
   #lines = 0;
-  #due = performance.now();
+  #due: number;
   readonly #faultAt: number;
 
   constructor(readonly run: JobRun) {
+    this.#due = run.store.clock.now();
     const { fault } = run;
     const stops = fault?.kind === 'failAfter' || fault?.kind === 'hang' || fault?.kind === 'vanish';
     this.#faultAt = stops ? (fault.lines ?? 0) : -1;
@@ -139,11 +140,12 @@ class Stepper {
     if (line === this.#faultAt) return this.#fail();
     const { rate } = this.run.store.settings;
     if (rate === 0) return line % linesPerTurn === 0 ? this.#turn() : undefined;
-    const now = performance.now();
+    const { clock } = this.run.store;
+    const now = clock.now();
     // Time lost elsewhere is not caught up, so that progress stays even.
-    this.#due = Math.max(this.#due + 1000 / rate, now - 50);
+    this.#due = Math.max(this.#due + 1000 / rate, now - 50 * clock.speed);
     const ahead = this.#due - now;
-    return ahead < 5 ? undefined : this.#wait(ahead);
+    return ahead < 5 * clock.speed ? undefined : this.#wait(ahead);
   }
 
   async #turn(): Promise<void> {
@@ -152,7 +154,7 @@ class Stepper {
   }
 
   async #wait(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.run.job.signal });
+    await this.run.store.clock.sleep(ms, this.run.job.signal);
   }
 
   async #fail(): Promise<void> {

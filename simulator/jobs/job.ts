@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../json.js';
-import type { WriteGroup } from '../registry/visibility.js';
+import type { WriteGroup } from '../records/visibility.js';
 import type { JobType } from './job-faults.js';
 
 export type JobStatus = 'enqueued' | 'running' | 'completed' | 'failed' | 'cancelled';

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RestError } from '@azure/storage-blob';
 import { ServiceError } from '../errors.js';
 import type { JsonObject } from '../json.js';
-import { Shape } from '../registry/identity.js';
-import type { RegistryStore } from '../registry/store.js';
+import { Shape } from '../records/identity.js';
+import type { RegistryStore } from '../records/store.js';
 import { openContainer, probeInput, probeOutput } from './blobs.js';
 import { Job } from './job.js';
 import { JobFaults, type JobType } from './job-faults.js';
@@ -28,10 +27,7 @@ export class Jobs {
   #creating = false;
   #stranger: Job | undefined;
 
-  constructor(
-    readonly store: RegistryStore,
-    readonly now: () => number,
-  ) {}
+  constructor(readonly store: RegistryStore) {}
 
   /**
    * Starts a job after the checks that the service makes while the client waits (§4).
@@ -49,7 +45,7 @@ export class Jobs {
     } finally {
       this.#creating = false;
     }
-    const job = new Job(request.type, request.excludeKeys, this.now());
+    const job = new Job(request.type, request.excludeKeys, this.store.clock.now());
     this.#jobs.set(job.jobId, job);
     const reply = { ...echo(body), ...job.json() };
     const running = this.#run(job, request).finally(() => this.#running.delete(running));
@@ -77,7 +73,7 @@ export class Jobs {
   cancel(jobId: string): void {
     const job = this.#jobs.get(jobId);
     if (job?.active === true) {
-      job.finish('cancelled', this.now());
+      job.finish('cancelled', this.store.clock.now());
       return;
     }
     if (this.store.settings.deleteFinishedJob === 'serverError') {
@@ -89,7 +85,7 @@ export class Jobs {
   /** Lets a job that is not of the tested program hold the slot. @returns its id. */
   occupySlot(type: JobType = 'export'): string {
     if (this.#stranger?.active === true) return this.#stranger.jobId;
-    const job = new Job(type, false, this.now());
+    const job = new Job(type, false, this.store.clock.now());
     job.start();
     this.#jobs.set(job.jobId, job);
     this.#stranger = job;
@@ -98,18 +94,18 @@ export class Jobs {
 
   /** Ends the stranger's job. */
   releaseSlot(): void {
-    this.#stranger?.finish('completed', this.now());
+    this.#stranger?.finish('completed', this.store.clock.now());
     this.#stranger = undefined;
   }
 
   /** Stops all jobs and waits until none touches storage any more. */
   async close(): Promise<void> {
-    for (const job of this.#jobs.values()) job.finish('cancelled', this.now());
+    for (const job of this.#jobs.values()) job.finish('cancelled', this.store.clock.now());
     await Promise.all(this.#running);
   }
 
   #shows({ createdAt }: Job): boolean {
-    return this.now() - createdAt >= this.store.settings.jobLag;
+    return this.store.clock.now() - createdAt >= this.store.settings.jobLag;
   }
 
   async #probe(request: JobRequest): Promise<void> {
@@ -123,15 +119,15 @@ export class Jobs {
     const run: JobRun = { job, store: this.store, fault: this.faults.take(request.type) };
     try {
       const { startDelay } = this.store.settings;
-      if (startDelay > 0) await sleep(startDelay, undefined, { signal: job.signal });
+      if (startDelay > 0) await this.store.clock.sleep(startDelay, job.signal);
       job.start();
       const output = openContainer(request.outputUri);
       if (request.inputUri === undefined) await runExport(run, output, request.outputBlob);
       else await runImport(run, openContainer(request.inputUri), request.inputBlob, output);
-      job.finish('completed', this.now());
+      job.finish('completed', this.store.clock.now());
     } catch (error) {
       if (error instanceof JobVanished) this.#jobs.delete(job.jobId);
-      job.finish('failed', this.now(), failureReason(error));
+      job.finish('failed', this.store.clock.now(), failureReason(error));
     }
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../errors.js';
 import { isObject, type Json, type JsonObject, setKey } from '../json.js';
-import { isModule, type StoredRecord } from '../registry/records.js';
-import type { RegistryStore } from '../registry/store.js';
-import { twinJson } from '../registry/views.js';
+import { isModule, type StoredRecord } from '../records/records.js';
+import type { RegistryStore } from '../records/store.js';
+import { twinJson } from '../records/views.js';
 import {
   type Condition,
   type FieldPath,

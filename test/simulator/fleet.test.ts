@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FleetRecord, generateFleet } from '../../simulator/index.js';
-import { checkId, checkKey, checkThumbprint, checkTwinSection } from '../../simulator/registry/validation.js';
+import { checkId, checkKey, checkThumbprint, checkTwinSection } from '../../simulator/records/validation.js';
 import { type Stand, startStand } from './stand.js';
 
 let stand: Stand;

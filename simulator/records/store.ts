@@ -1,3 +1,4 @@
+import type { SimulatedClock } from '../clock.js';
 import { ServiceError } from '../errors.js';
 import type { Prng } from '../prng.js';
 import type { HubSettings } from '../settings.js';
@@ -29,13 +30,13 @@ export class RegistryStore {
   constructor(
     readonly settings: Readonly<HubSettings>,
     readonly random: Prng,
-    readonly now: () => number,
+    readonly clock: SimulatedClock,
   ) {
     this.#etag = 100_000_000 + random.below(800_000_000);
     // Hubs mint generation ids of their own: a scope of one hub must never fit another by accident.
     this.#generationPrefix = `63${String(random.below(1e6)).padStart(6, '0')}`;
     this.#generation = random.below(1e9);
-    this.visibility = new Visibility(settings, now);
+    this.visibility = new Visibility(settings, clock.now);
   }
 
   // ----- what the service mints
@@ -201,7 +202,7 @@ export class RegistryStore {
   }
 
   #restGroup(): WriteGroup {
-    return { fromJob: false, finishedAt: this.now() };
+    return { fromJob: false, finishedAt: this.clock.now() };
   }
 
   #hasKey(key: string): boolean {

@@ -65,7 +65,7 @@ export function replaceDevice(
     etag: store.mintEtag(),
     enabled: wanted.enabled,
     statusReason: wanted.statusReason,
-    statusUpdatedAt: wanted.enabled === before.enabled ? before.statusUpdatedAt : store.now(),
+    statusUpdatedAt: wanted.enabled === before.enabled ? before.statusUpdatedAt : store.clock.now(),
     auth: wanted.auth ?? mintKeys(store),
     iotEdge: wanted.iotEdge,
     ...placeDevice(store, write.door, wanted, before, before.generationId),

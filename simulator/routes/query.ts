@@ -1,0 +1,26 @@
+import { ServiceError } from '../errors.js';
+import type { Call, Reply, Route } from '../router.js';
+import { readObject } from './reply.js';
+
+export const queryRoutes: readonly Route[] = [
+  {
+    name: 'POST /devices/query',
+    access: { rights: ['ServiceConnect'], actions: ['twins/read'] },
+    operation: 'queries',
+    handle: runQuery,
+  },
+];
+
+function runQuery(call: Call): Reply {
+  const text = readObject(call.body).query;
+  if (typeof text !== 'string') throw new ServiceError('ArgumentInvalid', "BadRequest: 'query' is missing");
+  const asked = call.header('x-ms-max-item-count');
+  const size = asked === undefined ? undefined : Number(asked);
+  if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
+    throw new ServiceError('ArgumentInvalid', 'BadRequest: x-ms-max-item-count');
+  }
+  // An empty token, which some clients send for the first page, counts as none.
+  const page = call.hub.queries.page(text, size, call.header('x-ms-continuation') || undefined);
+  const more = page.continuation === undefined ? {} : { 'x-ms-continuation': page.continuation };
+  return { status: 200, json: page.rows, headers: { 'x-ms-item-type': page.itemType, ...more } };
+}

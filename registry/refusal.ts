@@ -14,7 +14,6 @@ const REASONS = {
   TWIN_VALUE_TOO_LONG: 'a text is longer than 4 KB',
   TWIN_NUMBER_OUT_OF_RANGE: 'an integer is outside -4503599627370496 to 4503599627370495',
   TWIN_NULL: 'a value is null, which a twin cannot hold',
-  NESTING_NOT_YET: 'it stands deeper than one level below a top-level edge device, which is not moved yet',
   PARENT_REFUSED: 'its parent edge device is refused',
   PARENT_CYCLE: 'it is, through its parents, its own parent',
   DEVICE_REFUSED: 'its device is refused',

@@ -3,9 +3,6 @@ import { refusalOf as recordRefusal } from './limits.js';
 import { quoted, type RegistryRecord } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 
-/** The deepest level of edge devices that is moved: 0 stands at the top, 1 below it. Deeper ones are NESTING_NOT_YET. */
-export const MAX_EDGE_LEVEL = 1;
-
 /** What the side table keeps of one edge device (a device, never a module). JSON-serialisable. */
 export interface EdgeRow {
   readonly id: string;
@@ -87,7 +84,7 @@ export class EdgeTable {
     return this.#standing(id)?.level ?? 0;
   }
 
-  /** Why this edge device is refused: for itself, for an ancestor, or for its level. */
+  /** Why this edge device is refused: for itself or for an ancestor. */
   refusalOf(id: string): Refusal | null {
     return this.#standing(id)?.refused ?? null;
   }
@@ -117,12 +114,8 @@ export class EdgeTable {
     const parent = this.parentOf(id);
     const above = parent === null ? undefined : this.#standings.get(parent);
     const level = above === undefined ? 0 : above.level + 1;
-    const own = this.#rows.get(id)?.refused ?? null;
     const inherited = parent === null ? null : refusalBelow(parent, above?.refused ?? null);
-    return {
-      level,
-      refused: own ?? inherited ?? (level > MAX_EDGE_LEVEL ? refusal('NESTING_NOT_YET') : null),
-    };
+    return { level, refused: this.#rows.get(id)?.refused ?? inherited };
   }
 }
 
@@ -147,20 +140,15 @@ export function parentOf(
   return { parent: parent === deviceId ? null : parent, stale: parent === null };
 }
 
-/** Why a device cannot stand where it stands: a refused parent, or a level that is not moved yet. */
+/** Why a device cannot stand where it stands: its parent is refused. */
 export function placementRefusal(record: RegistryRecord, edges: EdgeTable): Refusal | null {
   if (record.moduleId !== null) return null;
   if (record.iotEdge) return edges.refusalOf(record.deviceId);
   const { parent } = parentOf(record, edges);
-  if (parent === null) return null;
-  const inherited = refusalBelow(parent, edges.refusalOf(parent));
-  // Leaves may hang below top-level edge devices only.
-  return inherited ?? (edges.levelOf(parent) >= MAX_EDGE_LEVEL ? refusal('NESTING_NOT_YET') : null);
+  return parent === null ? null : refusalBelow(parent, edges.refusalOf(parent));
 }
 
-/** What a parent's refusal means for what hangs below it: whatever is below a too deep device is too deep itself. */
+/** What a parent's refusal means for what hangs below it. */
 function refusalBelow(parent: string, refused: Refusal | null): Refusal | null {
-  if (refused === null) return null;
-  if (refused.code === 'NESTING_NOT_YET') return refusal('NESTING_NOT_YET');
-  return refusal('PARENT_REFUSED', `${quoted(parent)} (${refused.code})`);
+  return refused === null ? null : refusal('PARENT_REFUSED', `${quoted(parent)} (${refused.code})`);
 }

@@ -209,7 +209,7 @@ test('the fleets above are worth it: every verdict and refusal occurs', () => {
     'system',
     'refused',
   ];
-  const refusals = ['KEYS_INVALID', 'TWIN_NULL', 'NESTING_NOT_YET', 'PARENT_REFUSED', 'DEVICE_REFUSED'];
+  const refusals = ['KEYS_INVALID', 'TWIN_NULL', 'PARENT_REFUSED', 'DEVICE_REFUSED'];
   const fields = ['status', 'statusReason', 'authentication.type', 'tags', 'desired', 'iotEdge', 'parent'];
   expect([...seen]).toStrictEqual(expect.arrayContaining([...verdicts, ...refusals, ...fields, 'stale']));
 });

@@ -72,8 +72,8 @@ describe('EdgeTable', () => {
     expect(['0', '1', '2', '3'].map((id) => table.levelOf(id))).toStrictEqual([0, 1, 2, 3]);
     const ids = ['3', '2', '1', '0', 'bad', 'below-bad', 'below-below-bad', 'bad-2', 'bad-below-bad'];
     expect(ids.map((id) => table.refusalOf(id)?.code ?? null)).toStrictEqual([
-      'NESTING_NOT_YET',
-      'NESTING_NOT_YET',
+      null,
+      null,
       null,
       null,
       'TAGS_TOO_LARGE',
@@ -158,15 +158,15 @@ describe('placementRefusal', () => {
   ]);
   test.each([
     ['leaf of a top-level edge', leaf('top'), null],
-    ['leaf of an edge child', leaf('child'), 'NESTING_NOT_YET'],
-    ['leaf of a deeper one', leaf('deep'), 'NESTING_NOT_YET'],
+    ['leaf of an edge child', leaf('child'), null],
+    ['leaf of a deeper one', leaf('deep'), null],
     ['leaf of a refused one', leaf('bad'), 'PARENT_REFUSED'],
     ['leaf below a refused one', leaf('below-bad'), 'PARENT_REFUSED'],
     ['leaf of a stale scope', leaf('gone'), null],
     ['leaf alone', record({ id: 'x' }), null],
     ['top-level edge', record({ id: 'top', iotEdge: true }), null],
     ['edge child', record({ id: 'child', iotEdge: true }), null],
-    ['deeper edge', record({ id: 'deep', iotEdge: true }), 'NESTING_NOT_YET'],
+    ['deeper edge', record({ id: 'deep', iotEdge: true }), null],
     ['edge below a refused one', record({ id: 'below-bad', iotEdge: true }), 'PARENT_REFUSED'],
     ['module of a deeper edge, which its device answers for', record({ id: 'deep', moduleId: 'm' }), null],
   ])('%s', (_, of, code) => {

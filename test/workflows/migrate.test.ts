@@ -155,7 +155,7 @@ describe('what a run may write', () => {
 });
 
 describe('records the target would not take', () => {
-  const nested = () => {
+  const fleet = () => {
     const edge = (deviceId: string, parent?: string) => ({
       deviceId,
       iotEdge: true,
@@ -165,7 +165,7 @@ describe('records the target would not take', () => {
       .hub('old')
       .load([
         edge('top'),
-        edge('middle', 'top'),
+        { ...edge('middle', 'top'), statusReason: 'x'.repeat(129) },
         edge('deep', 'middle'),
         { deviceId: 'leaf-of-middle', parent: 'middle' },
         { deviceId: 'leaf-of-deep', parent: 'deep' },
@@ -176,26 +176,26 @@ describe('records the target would not take', () => {
   };
 
   it('are refused with a code, and the rest arrives', async () => {
-    nested();
+    fleet();
     const report = await stand.migrated();
     expect(report.error).toBeNull();
     expect(report.outcome).toBe('differences');
-    expect(report.ledger).toMatchObject({ refused: 4, desired: 8, applied: 8 });
-    expect(report.verify).toMatchObject({ match: 8, missing: 0 });
+    expect(report.ledger).toMatchObject({ refused: 5, desired: 7, applied: 7 });
+    expect(report.verify).toMatchObject({ match: 7, missing: 0 });
     const codes = Object.fromEntries(report.rejected.map(({ record, code }) => [record, code]));
     expect(codes).toEqual({
-      deep: 'NESTING_NOT_YET',
-      'leaf-of-middle': 'NESTING_NOT_YET',
-      'leaf-of-deep': 'NESTING_NOT_YET',
+      middle: 'STATUS_REASON_TOO_LONG',
+      deep: 'PARENT_REFUSED',
+      'leaf-of-middle': 'PARENT_REFUSED',
+      'leaf-of-deep': 'PARENT_REFUSED',
       'deep/of-deep': 'DEVICE_REFUSED',
     });
     expect(report.warnings).toContainEqual({ code: 'STALE_PARENT', count: 1, samples: ['stale'] });
-    const arrived = essence(stand.hub('new').dump());
-    expect(arrived['middle/']).toMatchObject({ parent: 'top', iotEdge: true });
+    expect(essence(stand.hub('new').dump())['stale/']).toMatchObject({ parent: null });
   });
 
   it('stop the run before the first write under --strict', async () => {
-    nested();
+    fleet();
     const report = await stand.migrated({ strict: true });
     expect(report.error).toMatchObject({ code: 'REFUSED_UNDER_STRICT' });
     expect(importsOf(report)).toEqual([]);
@@ -204,6 +204,31 @@ describe('records the target would not take', () => {
 });
 
 describe('edge devices', () => {
+  /** Five levels, one edge device below the other, each with a leaf and a module; two branches. */
+  const tower = ['a', 'b'].flatMap((branch) =>
+    Array.from({ length: 5 }, (_, level) => {
+      const above = level === 0 ? {} : { parent: `${branch}${level - 1}` };
+      return [
+        { deviceId: `${branch}${level}`, iotEdge: true, ...above },
+        { deviceId: `${branch}${level}-leaf`, parent: `${branch}${level}` },
+        { deviceId: `${branch}${level}`, moduleId: 'm', desired: { level } },
+      ];
+    }).flat(),
+  );
+
+  it.each<[string, Partial<HubSettings>]>([
+    ['', {}],
+    [', also where an import ignores parentScopes', { importParentScopes: 'ignore' }],
+    [', also where an export does not tell them', { exportParentScopes: false }],
+  ])('keep their places at any depth%s', async (_where, settings) => {
+    for (const name of ['old', 'new']) stand.hub(name).set(settings);
+    stand.hub('old').load(tower);
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ outcome: 'verified', rejected: [], ledger: { applied: 30 } });
+    expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
+    expect(await stand.migrated()).toMatchObject({ outcome: 'verified', ledger: { create: 0 } });
+  });
+
   const family = [
     { deviceId: 'gw', iotEdge: true },
     { deviceId: 'other', iotEdge: true },

@@ -1,26 +1,26 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { HubferryError } from '../registry/errors.js';
-import type { Simulator, SimulatorOptions } from '../simulator/index.js';
+import type { HubSettings, Simulator, SimulatorOptions } from '../simulator/index.js';
+import { type Setting, type SettingName, settingTable } from '../simulator/settings.js';
 import { shellQuote } from './text.js';
 
-interface Options {
+interface Options extends Partial<HubSettings> {
   readonly hub?: string[];
   readonly port: number;
   readonly ownPorts: boolean;
   readonly adminPort?: number;
   readonly fleet?: { readonly hub: string; readonly records: number }[];
   readonly seed?: number;
-  readonly rate: number;
-  readonly startDelay: number;
+  readonly identityStorage?: string;
   readonly caDir?: string;
   readonly keys?: string;
 }
 
 /** `hubferry simulator`: hubs on this machine until a signal ends them. */
 export function simulatorCommand(): Command {
-  return new Command('simulator')
+  const command = new Command('simulator')
     .summary('run simulated IoT hubs on this machine')
     .description('Runs simulated IoT hubs on this machine, for trying things and for tests.')
     .option('--hub <name>', 'a hub to serve; may be repeated', collect)
@@ -29,17 +29,56 @@ export function simulatorCommand(): Command {
     .option('--admin-port <port>', 'port of the admin API (counters, faults, dump); 0 = a free one', port)
     .option('--fleet <hub=records>', 'fill a hub with a generated fleet; may be repeated', collectFleet)
     .option('--seed <number>', 'the same keys and the same fleet at every start', count)
-    .option('--rate <records/s>', 'speed of import and export jobs; 0 = as fast as possible', count, 0)
-    .option('--start-delay <ms>', 'time that a job waits before it runs', count, 0)
+    .addOption(
+      new Option(
+        '--identity-storage <connection>',
+        'storage account of identityBased jobs; better in the environment, for it holds a key',
+      ).env('SIMULATOR_STORAGE'),
+    )
     .option('--ca-dir <dir>', "folder of the certificate authority; default: in the user's data folder")
     .option('--keys <file>', 'write the connection strings to this file (mode 600) instead of showing them')
     .addHelpText(
       'after',
       '\nExamples:\n' +
         '  hubferry simulator --hub old --hub new --fleet old=5000 --seed 1\n' +
-        '  hubferry simulator --hub a --port 0 --admin-port 0 --rate 200',
+        '  hubferry simulator --hub a --port 0 --admin-port 0 --rate 200\n\n' +
+        'docs/simulator.md says what is known about each setting.',
     )
     .action(run);
+  for (const [name, setting] of settings()) command.addOption(settingOption(name, setting));
+  return command;
+}
+
+/** The option of a setting, e.g. `--import-twin-part <how>`; commander turns it back into the setting's name. */
+function settingOption(name: SettingName, setting: Setting): Option {
+  const flag = `--${optionName(name)}`;
+  if (setting.kind === 'number') {
+    return new Option(`${flag} <${setting.unit}>`, `${setting.about} (default: ${setting.initial})`)
+      .argParser(amount)
+      .helpGroup(heading(setting));
+  }
+  if (setting.kind === 'flag') {
+    return new Option(`${flag} <on|off>`, `${setting.about} (default: ${setting.initial ? 'on' : 'off'})`)
+      .argParser(onOff)
+      .helpGroup(heading(setting));
+  }
+  const [first, ...others] = setting.choices;
+  return new Option(`${flag} <how>`, `${setting.about}: ${first} (default), ${others.join(', ')}`)
+    .argParser((value) => oneOf(value, setting.choices))
+    .helpGroup(heading(setting));
+}
+
+function heading({ group }: Setting): string {
+  return `${group}, of every hub:`;
+}
+
+/** `importTwinPart` → `import-twin-part` */
+export function optionName(setting: string): string {
+  return setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function settings(): [SettingName, Setting][] {
+  return Object.entries(settingTable) as [SettingName, Setting][];
 }
 
 async function run(options: Options): Promise<void> {
@@ -66,9 +105,17 @@ async function run(options: Options): Promise<void> {
 }
 
 function simulatorOptions(names: readonly string[], options: Options): SimulatorOptions {
-  const { rate, startDelay, ownPorts, seed, caDir } = options;
+  const { identityStorage, ownPorts, seed, caDir } = options;
+  const given = Object.fromEntries(
+    settings().flatMap(([name]) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  ) as Partial<HubSettings>;
   return {
-    hubs: names.map((name) => ({ name, rate, startDelay, ...(ownPorts ? { ownPort: 0 } : {}) })),
+    hubs: names.map((name) => ({
+      name,
+      ...given,
+      ...(identityStorage === undefined ? {} : { identityStorage }),
+      ...(ownPorts ? { ownPort: 0 } : {}),
+    })),
     port: options.port,
     adminPort: options.adminPort ?? false,
     ...(seed === undefined ? {} : { seed }),
@@ -78,7 +125,10 @@ function simulatorOptions(names: readonly string[], options: Options): Simulator
 
 /** What only the start shows: hub names that cannot be, and ports that somebody else has. */
 function explained(error: unknown): unknown {
-  if (error instanceof TypeError) return new HubferryError('USAGE', `--hub: ${error.message}.`);
+  if (error instanceof TypeError) {
+    const option = error.message.startsWith('identityStorage') ? '--identity-storage' : '--hub';
+    return new HubferryError('USAGE', `${option}: ${error.message}.`);
+  }
   if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
     const hint = 'Choose another with --port or --admin-port, or 0 for a free one.';
     return new HubferryError('USAGE', `The simulator cannot start: ${error.message}.`, hint);
@@ -138,4 +188,20 @@ function count(value: string): number {
     throw new InvalidArgumentError('It must be a whole number from 0 up.');
   }
   return number;
+}
+
+function amount(value: string): number {
+  const number = Number(value);
+  if (!/^\d+(?:\.\d+)?$/.test(value)) throw new InvalidArgumentError('It must be a number from 0 up.');
+  return number;
+}
+
+function onOff(value: string): boolean {
+  if (value !== 'on' && value !== 'off') throw new InvalidArgumentError('It must be on or off.');
+  return value === 'on';
+}
+
+function oneOf(value: string, choices: readonly string[]): string {
+  if (!choices.includes(value)) throw new InvalidArgumentError(`It must be one of ${choices.join(', ')}.`);
+  return value;
 }

@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { generate } from 'selfsigned';
 
 const dayMs = 86_400_000;
 
@@ -56,6 +55,7 @@ interface Bundle {
 }
 
 async function makeAuthority(): Promise<Bundle> {
+  const { generate } = await import('selfsigned');
   const made = await generate(
     [{ name: 'commonName', value: `hubferry simulator CA ${Date.now().toString(36)}` }],
     {
@@ -116,12 +116,23 @@ function readText(file: string): string | undefined {
 
 /**
  * A server certificate for localhost, loopback addresses and the given names. Names are listed one by one because
- * Node refuses the wildcard `*.localhost`.
+ * Node refuses the wildcard `*.localhost`. It is kept beside the authority: to load what makes one takes longer than
+ * all the rest of a start.
+ * @throws the file system's error when the folder cannot be used.
  */
 export async function issueServerCertificate(
   authority: Authority,
   names: readonly string[],
 ): Promise<Bundle> {
+  const hash = createHash('sha256')
+    .update([authority.cert, ...names].join('\n'))
+    .digest('hex');
+  const file = path.join(path.dirname(authority.caFile), `server-${hash.slice(0, 16)}.pem`);
+  return readBundle(file) ?? publish(file, await makeServerCertificate(authority, names));
+}
+
+async function makeServerCertificate(authority: Authority, names: readonly string[]): Promise<Bundle> {
+  const { generate } = await import('selfsigned');
   const made = await generate([{ name: 'commonName', value: 'hubferry simulator' }], {
     keyType: 'ec',
     algorithm: 'sha256',

@@ -1,6 +1,9 @@
 /** Longest single timer: setTimeout takes no more than 2^31-1 ms. */
 const longestTimer = 2_000_000_000;
 
+/** Beyond this no date can be written down in the service's form. */
+const latest = Date.UTC(9999, 11, 31);
+
 /** Somebody who waits, and until when in simulated time. */
 interface Sleeper {
   due: number;
@@ -17,14 +20,21 @@ export class SimulatedClock {
   /** Simulated and real time at the last change of speed. */
   #simulatedAt = Date.now();
   #realAt = performance.now();
+  #advanced = 0;
   readonly #sleepers = new Set<Sleeper>();
 
-  /** Milliseconds since 1970; may have a fraction. */
-  readonly now = (): number => this.#simulatedAt + (performance.now() - this.#realAt) * this.#speed;
+  /** Milliseconds since 1970; may have a fraction. It stops at the end of the year 9999. */
+  readonly now = (): number =>
+    Math.min(latest, this.#simulatedAt + (performance.now() - this.#realAt) * this.#speed);
 
   /** Simulated milliseconds per real one; 0 = it stands still and only {@link advance} moves it. */
   get speed(): number {
     return this.#speed;
+  }
+
+  /** Milliseconds by which {@link advance} has moved the clock so far: time in which nobody could work. */
+  get advanced(): number {
+    return this.#advanced;
   }
 
   /** @throws {TypeError} unless `speed` is a number from 0 up. */
@@ -38,6 +48,7 @@ export class SimulatedClock {
   /** Moves the clock forward at once. @throws {TypeError} unless `ms` is a number from 0 up. */
   advance(ms: number): void {
     if (!(ms >= 0 && ms < 1e15)) throw new TypeError('a clock is advanced by milliseconds from 0 up');
+    this.#advanced += ms;
     this.#settle(ms);
     this.#wake();
   }

@@ -1,7 +1,10 @@
+import { setMaxListeners } from 'node:events';
+import type { BearerTokens } from './access/bearer.js';
 import { type PolicyName, policyKeys } from './access/sas.js';
 import type { SimulatedClock } from './clock.js';
 import { Configurations } from './configurations/configurations.js';
 import type { HubState } from './hub-state.js';
+import { HubIdentity } from './jobs/hub-identity.js';
 import type { JobFault, JobType } from './jobs/job-faults.js';
 import { Jobs } from './jobs/jobs.js';
 import type { JsonObject } from './json.js';
@@ -12,6 +15,17 @@ import { RegistryStore } from './records/store.js';
 import { checkSettings, defaultSettings, type HubOptions, type HubSettings } from './settings.js';
 import { Counters } from './traffic/counters.js';
 import { type FaultRule, Faults } from './traffic/faults.js';
+import { InternalErrors } from './traffic/internal-errors.js';
+import { Throttle } from './traffic/throttle.js';
+
+/** What all hubs of a simulator share. */
+export interface World {
+  readonly seed: number | undefined;
+  readonly clock: SimulatedClock;
+  readonly tokens: BearerTokens;
+  /** Faults that may hit any of the hubs. */
+  readonly faults: Faults;
+}
 
 /** One hub of the simulator, as tests and the demo hold it in their hands. */
 export class SimulatedHub implements HubState {
@@ -22,29 +36,38 @@ export class SimulatedHub implements HubState {
   readonly configurations: Configurations;
   readonly queries: Queries;
   readonly jobs: Jobs;
-  readonly faults = new Faults();
+  readonly clock: SimulatedClock;
+  readonly tokens: BearerTokens;
+  readonly faults: Faults;
+  readonly throttle: Throttle;
   readonly counters = new Counters();
+  readonly internalErrors = new InternalErrors();
+  readonly #initial: HubSettings;
+  readonly #closing = new AbortController();
   #hostName = '';
   #ownHostName: string | undefined;
 
   /** @throws {TypeError} for a bad name or setting. */
-  constructor(
-    options: HubOptions,
-    seed: number | undefined,
-    readonly clock: SimulatedClock,
-  ) {
-    const { name, ownPort: _ownPort, ...settings } = options;
+  constructor(options: HubOptions, { seed, clock, tokens, faults }: World) {
+    const { name, ownPort: _ownPort, identityStorage, userIdentities, ...settings } = options;
     if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
       throw new TypeError(`hub name '${name}': letters, digits and hyphens, 63 at most`);
     }
     this.name = name.toLowerCase();
     this.settings = { ...defaultSettings, ...checkSettings(settings) };
+    this.#initial = { ...this.settings };
+    this.clock = clock;
+    this.tokens = tokens;
+    this.faults = new Faults(faults);
+    // One listener for each request that waits.
+    setMaxListeners(0, this.closing);
+    this.throttle = new Throttle(this.settings, clock, this.closing);
     this.keys = policyKeys(this.name, seed);
     const random = new Prng(seed ?? Math.floor(performance.timeOrigin + performance.now() * 1000), this.name);
     this.store = new RegistryStore(this.settings, random, clock);
-    this.configurations = new Configurations(clock.now);
+    this.configurations = new Configurations(this.store, this.closing);
     this.queries = new Queries(this.store);
-    this.jobs = new Jobs(this.store);
+    this.jobs = new Jobs(this.store, this.configurations, new HubIdentity(identityStorage, userIdentities));
   }
 
   /** Told by the server once it listens. */
@@ -79,14 +102,19 @@ export class SimulatedHub implements HubState {
     return loadRecords(this.store, fleet);
   }
 
-  /** Puts configurations into the hub. */
+  /** Puts configurations into the hub. They act on what is written later, not on what is there. */
   loadConfigurations(configurations: Iterable<JsonObject>): void {
     this.configurations.load(configurations);
   }
 
+  /** Every configuration and edge deployment as it is now. */
+  dumpConfigurations(): JsonObject[] {
+    return this.configurations.list();
+  }
+
   /** Every record as it is now, keys and system modules included; each device before its modules. */
   *dump(): Iterable<FullRecord> {
-    for (const record of this.store.snapshot('get')) yield toFullRecord(record);
+    for (const record of this.store.snapshot('now')) yield toFullRecord(record);
   }
 
   /** One record as it is now. */
@@ -102,17 +130,35 @@ export class SimulatedHub implements HubState {
     this.configurations.clear();
   }
 
-  /** As if it had just been made: nothing in it, no faults, default settings, counters at zero. Jobs stay. */
+  /**
+   * As if it had just been made: nothing in it, no faults, the settings that it was made with, counters at zero,
+   * budgets full, the slot free. Jobs of clients stay.
+   */
   reset(): void {
-    this.set(defaultSettings);
+    this.set(this.#initial);
     this.clear();
     this.clearFaults();
+    this.releaseSlot();
+    this.throttle.refill();
     this.resetCounters();
+    this.internalErrors.clear();
+  }
+
+  /** Fires when the hub is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Lets go of all requests that wait, and stops all jobs. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.jobs.close();
   }
 
   /** Changes settings while the hub runs; jobs that run feel it too. @throws {TypeError} for a bad setting. */
   set(change: Partial<HubSettings>): void {
     Object.assign(this.settings, checkSettings(change));
+    this.throttle.settingsChanged();
   }
 
   /** Requests per route since the start or the last reset. */
@@ -120,12 +166,26 @@ export class SimulatedHub implements HubState {
     return this.counters.read();
   }
 
+  /**
+   * What requests were answered since then: statuses per route, `dropped` where a fault took the reply, `aborted`
+   * where the client broke off.
+   */
+  outcomes(): Record<string, Record<string, number>> {
+    return this.counters.readOutcomes();
+  }
+
   resetCounters(): void {
     this.counters.reset();
   }
 
-  addFault(rule: FaultRule): void {
-    this.faults.add(rule);
+  /** @returns the rule's id. */
+  addFault(rule: FaultRule): string {
+    return this.faults.add(rule);
+  }
+
+  /** @returns false when there is no such rule, maybe because it is used up. */
+  removeFault(id: string): boolean {
+    return this.faults.remove(id);
   }
 
   addJobFault(fault: JobFault): void {

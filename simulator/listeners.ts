@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { answerBadHttp, type Refuse } from './traffic/bad-http.js';
 
 export interface Tls {
   readonly key: string;
@@ -12,18 +13,30 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** What happens at a port. */
+export interface Door {
+  readonly handle: RequestListener;
+  /** The reply to what is not HTTP. */
+  readonly refuse: Refuse;
+  /**
+   * Asked twice for each connection: when it is made, without a name, and in its TLS handshake with the name that the
+   * client gave there, if any. @returns false to close it.
+   */
+  admits(serverName: string | undefined): boolean;
+}
+
 /**
  * Listens on 127.0.0.1 and ::1, so that `localhost` works whichever address a client tries.
  * @param port 0 = a free one.
  * @throws {Error} with code EADDRINUSE that names the port.
  */
-export async function listen(port: number, tls: Tls, handle: RequestListener): Promise<Listener> {
+export async function listen(port: number, tls: Tls, door: Door): Promise<Listener> {
   for (let attempt = 0; ; attempt++) {
-    const first = await open(port, '127.0.0.1', tls, handle);
+    const first = await open(port, '127.0.0.1', tls, door);
     const address = first.address();
     const taken = typeof address === 'object' && address !== null ? address.port : port;
     try {
-      const second = await open(taken, '::1', tls, handle);
+      const second = await open(taken, '::1', tls, door);
       return { port: taken, close: () => closeAll([first, second]) };
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
@@ -35,9 +48,23 @@ export async function listen(port: number, tls: Tls, handle: RequestListener): P
   }
 }
 
-function open(port: number, host: string, tls: Tls, handle: RequestListener): Promise<Server> {
-  // Clients that reuse connections must not meet one that just closes.
-  const server = createServer({ ...tls, keepAliveTimeout: 65_000 }, handle);
+function open(port: number, host: string, tls: Tls, door: Door): Promise<Server> {
+  const server = createServer(
+    {
+      ...tls,
+      // Clients that reuse connections must not meet one that just closes.
+      keepAliveTimeout: 65_000,
+      // Node would answer a request without Host itself, and without a body.
+      requireHostHeader: false,
+      // No context = that of the server.
+      SNICallback: (name, callback) => callback(door.admits(name) ? null : new Error('refused'), undefined),
+    },
+    door.handle,
+  );
+  server.on('connection', (socket) => {
+    if (!door.admits(undefined)) socket.destroy();
+  });
+  answerBadHttp(server, door.refuse);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {

@@ -27,8 +27,10 @@ export interface Route {
   /** Method and path with `{…}` for a parameter; the name in counters and fault rules. */
   readonly name: string;
   readonly access: Access;
-  /** The budget that a request counts against when the hub throttles. */
-  readonly operation: OperationClass;
+  /** The budget that a request counts against when the hub throttles; a switch where it is not documented (§5). */
+  readonly operation: OperationClass | 'applyThrottle';
+  /** How many operations the request counts as; left out: one. Bulk writes count every device (§5). */
+  readonly weight?: (call: Call) => number;
   readonly handle: (call: Call) => Reply | Promise<Reply>;
 }
 
@@ -45,6 +47,10 @@ export class Router {
       const [method = '', path = ''] = route.name.split(' ');
       return { route, method, segments: path.split('/').slice(1) };
     });
+  }
+
+  get routes(): readonly Route[] {
+    return this.#routes.map(({ route }) => route);
   }
 
   get names(): string[] {

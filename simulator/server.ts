@@ -1,13 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as pause } from 'node:timers/promises';
-import { requireAccess } from './access/access.js';
-import { verifyToken } from './access/sas.js';
-import { errorEnvelope, ServiceError } from './errors.js';
+import { authenticate, requireAccess } from './access/access.js';
+import type { SimulatedClock } from './clock.js';
+import { ServiceError } from './errors.js';
 import type { HubState } from './hub-state.js';
-import type { Reply } from './router.js';
+import type { Reply, Route } from './router.js';
 import { router } from './routes/index.js';
-import type { FaultRule } from './traffic/faults.js';
+import { ClientGone, checkBody, readBody } from './traffic/body.js';
+import { type FaultRule, faultAnswer } from './traffic/faults.js';
+import type { InternalErrors } from './traffic/internal-errors.js';
+import { errorReply, type Rendered, render, send } from './traffic/send.js';
 
 /** Versions that a hub accepts (§1.1). */
 const apiVersions: readonly string[] = [
@@ -19,87 +20,132 @@ const apiVersions: readonly string[] = [
   '2024-03-31',
 ];
 
-/** Largest request body in bytes; nothing in scope comes near it. */
-const largestBody = 4 * 1024 * 1024;
-
-/** Milliseconds between the two halves of a split body: enough for two packets. */
-const splitPause = 25;
-
-/** Answers one request. `findHub` maps the Host header (without port, lower case) to a hub. */
-export async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  findHub: (host: string) => HubState | undefined,
-): Promise<void> {
-  const host = (request.headers.host ?? '').toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
-  const hub = findHub(host);
-  if (hub === undefined) {
-    request.resume();
-    send(
-      response,
-      errorReply(new ServiceError('GenericBadRequest', `No hub answers as '${host}'.`), Date.now()),
-    );
-    return;
-  }
-  const [path, search] = splitTarget(request.url ?? '/');
-  const name = routeName(request.method ?? 'GET', path);
-  hub.counters.count(name);
-  const fault = hub.faults.take(name);
-  if (fault?.kind === 'drop') {
-    request.socket.destroy();
-    return;
-  }
-  if (fault?.kind === 'delay') await hub.clock.sleep(fault.ms);
-  const reply = await answer(request, hub, { host, path, search, fault });
-  if (fault?.kind === 'loseReply') request.socket.destroy();
-  else if (fault?.kind === 'truncateBody') await sendBroken(response, reply);
-  else if (fault?.kind === 'splitBody') await sendSplit(response, reply, fault.byte);
-  else send(response, reply);
+/** What is served at a port. */
+export interface Site {
+  /** The hub for a Host header, without port, lower case; empty when there is none. */
+  findHub(host: string): HubState | undefined;
+  readonly clock: SimulatedClock;
+  readonly internalErrors: InternalErrors;
 }
 
 interface Asked {
+  readonly method: string;
   readonly host: string;
+  /** As sent. */
   readonly path: string;
   readonly search: string;
-  readonly fault: FaultRule | undefined;
 }
 
-async function answer(request: IncomingMessage, hub: HubState, asked: Asked): Promise<Reply> {
+/** Answers one request; never throws, since nobody could do anything about it. */
+export async function serve(request: IncomingMessage, response: ServerResponse, site: Site): Promise<void> {
   try {
-    const body = await readBody(request);
-    if (asked.fault?.kind === 'status') return faultReply(asked.fault, hub.clock.now());
-    const found = router.find(request.method ?? 'GET', asked.path);
-    if (found === undefined) {
-      throw new ServiceError(
-        'InvalidOperation',
-        `The simulator does not serve ${request.method} ${asked.path}.`,
-      );
+    const asked = readTarget(request);
+    const hub = hasOneHost(request) ? site.findHub(asked.host) : undefined;
+    if (hub !== undefined) {
+      await serveHub(request, response, hub, asked);
+      return;
     }
-    const policy = verifyToken({
-      header: request.headers.authorization,
-      keys: hub.keys,
-      hosts: [asked.host, `${hub.name}.localhost`],
-      path: asked.path,
-      now: Date.now(),
+    await readBody(request).catch((error: unknown) => {
+      if (!(error instanceof ServiceError)) throw error;
     });
-    const principal = { kind: 'sas', policy } as const;
-    requireAccess(principal, found.route.access, hub);
-    const query = new URLSearchParams(asked.search);
-    if (!apiVersions.includes(query.get('api-version') ?? '')) {
-      throw new ServiceError('InvalidProtocolVersion', 'The api-version is missing or not supported.');
-    }
-    const header = (name: string): string | undefined => {
-      const value = request.headers[name];
-      return Array.isArray(value) ? value.join(', ') : value;
-    };
-    return await found.route.handle({ hub, principal, params: found.params, query, header, body });
+    closeUnlessComplete(request, response);
+    const error = new ServiceError('GenericBadRequest', `No hub answers as '${asked.host}'.`);
+    await send(response, render(errorReply(error, site.clock.now())), site.clock);
   } catch (error) {
-    if (error instanceof ServiceError) return errorReply(error, hub.clock.now());
-    return errorReply(new ServiceError('ServerError', 'An internal error occurred.'), hub.clock.now());
+    // Bad HTTP in a body was answered already, and whoever is gone hears nothing.
+    if (error instanceof ClientGone) return;
+    site.internalErrors.add('server', error);
+    request.socket.destroy();
   }
 }
 
-function routeName(method: string, path: string): string {
+async function serveHub(
+  request: IncomingMessage,
+  response: ServerResponse,
+  hub: HubState,
+  asked: Asked,
+): Promise<void> {
+  const name = routeName(asked);
+  hub.counters.count(name);
+  const fault = hub.faults.take(name);
+  if (fault?.kind === 'drop') {
+    hub.counters.countOutcome(name, 'dropped');
+    request.socket.destroy();
+    return;
+  }
+  try {
+    const reply = await answer(request, hub, asked, fault);
+    closeUnlessComplete(request, response);
+    hub.counters.countOutcome(name, fault?.kind === 'loseReply' ? 'dropped' : reply.status);
+    await send(response, reply, hub.clock, fault);
+  } catch (error) {
+    if (!(error instanceof ClientGone) && !hub.closing.aborted) throw error;
+    hub.counters.countOutcome(name, 'aborted');
+    if (hub.closing.aborted) request.socket.destroy();
+  }
+}
+
+/** What is left of a body without end must not be taken for the next request. */
+function closeUnlessComplete(request: IncomingMessage, response: ServerResponse): void {
+  if (!request.complete) response.setHeader('Connection', 'close');
+}
+
+async function answer(
+  request: IncomingMessage,
+  hub: HubState,
+  asked: Asked,
+  fault: FaultRule | undefined,
+): Promise<Rendered> {
+  try {
+    const body = await readBody(request);
+    // After the body, so that a client that gives up meanwhile has asked all the same.
+    if (fault?.kind === 'delay') await hub.clock.sleep(fault.ms, hub.closing);
+    return render(
+      fault?.kind === 'status' ? faultReply(fault, hub) : await handle(request, hub, asked, body),
+    );
+  } catch (error) {
+    if (error instanceof ClientGone || (hub.closing.aborted && error === hub.closing.reason)) throw error;
+    if (error instanceof ServiceError) return render(errorReply(error, hub.clock.now()));
+    hub.internalErrors.add(routeName(asked), error);
+    const answered = new ServiceError('ServerError', 'An internal error occurred.');
+    return render(errorReply(answered, hub.clock.now()));
+  }
+}
+
+async function handle(request: IncomingMessage, hub: HubState, asked: Asked, body: Buffer): Promise<Reply> {
+  const { method, host, path, search } = asked;
+  const found = router.find(method, path);
+  if (found === undefined) {
+    throw new ServiceError('InvalidOperation', `The simulator does not serve ${method} ${path}.`);
+  }
+  const { route, params } = found;
+  const principal = await authenticate({ header: request.headers.authorization, host, path }, hub);
+  requireAccess(principal, route.access, hub);
+  const query = new URLSearchParams(search);
+  if (!apiVersions.includes(query.get('api-version') ?? '')) {
+    throw new ServiceError('InvalidProtocolVersion', 'The api-version is missing or not supported.');
+  }
+  checkBody(body);
+  const header = (name: string): string | undefined => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  };
+  const call = { hub, principal, params, query, header, body };
+  await hub.throttle.pass({ operation: operationOf(route, hub), weight: route.weight?.(call) ?? 1, method });
+  return route.handle(call);
+}
+
+function operationOf({ operation }: Route, hub: HubState): Exclude<Route['operation'], 'applyThrottle'> {
+  return operation === 'applyThrottle' ? hub.settings.applyThrottle : operation;
+}
+
+function faultReply(fault: Extract<FaultRule, { kind: 'status' }>, hub: HubState): Reply {
+  const { status, code } = faultAnswer(fault);
+  const text = status === 429 ? 'The request has been throttled. Wait 10 seconds and try again.' : 'Fault';
+  return errorReply(new ServiceError(code, text), hub.clock.now(), status);
+}
+
+function routeName({ method, path }: Asked): string {
   try {
     return router.find(method, path)?.route.name ?? 'unknown';
   } catch {
@@ -107,77 +153,28 @@ function routeName(method: string, path: string): string {
   }
 }
 
-function splitTarget(url: string): [string, string] {
-  const mark = url.indexOf('?');
-  return mark === -1 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+/** HTTP/1.1 wants exactly one Host header; Node would take the first of two. */
+function hasOneHost(request: IncomingMessage): boolean {
+  const given = request.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
+  return given === 1 || (given === 0 && request.httpVersion === '1.0');
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    // Read on to the end, so that the client gets the answer instead of a broken pipe.
-    if (bytes <= largestBody) chunks.push(chunk);
-  }
-  if (bytes > largestBody) throw new ServiceError('MessageTooLarge', 'The body is too large.');
-  return Buffer.concat(chunks);
-}
-
-function errorReply(error: ServiceError, now: number): Reply {
+/** Takes `/path?query` apart, and `https://host/path?query`, which HTTP/1.1 allows, too. */
+function readTarget(request: IncomingMessage): Asked {
+  const url = request.url ?? '/';
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/is.exec(url);
+  const target = absolute?.[2] ?? url;
+  const mark = target.indexOf('?');
+  const host = absolute?.[1] ?? request.headers.host ?? '';
   return {
-    status: error.status,
-    json: errorEnvelope(error.errorName, error.message, new Date(now)),
-    headers: {
-      'iothub-errorcode': error.errorName,
-      ...(error.status === 429 ? { connection: 'close' } : {}),
-    },
+    method: readMethod(request),
+    host: host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, ''),
+    path: mark === -1 ? target : target.slice(0, mark),
+    search: mark === -1 ? '' : target.slice(mark + 1),
   };
 }
 
-function faultReply(fault: Extract<FaultRule, { kind: 'status' }>, now: number): Reply {
-  const code = fault.code ?? defaultCode(fault.status);
-  const text =
-    fault.status === 429 ? 'The request has been throttled. Wait 10 seconds and try again.' : 'Fault';
-  return {
-    status: fault.status,
-    json: errorEnvelope(code, text, new Date(now)),
-    headers: { 'iothub-errorcode': code, ...(fault.status === 429 ? { connection: 'close' } : {}) },
-  };
-}
-
-function defaultCode(status: number): string {
-  if (status === 429) return 'ThrottlingBacklogTimeout';
-  if (status === 503) return 'ServiceUnavailable';
-  return status >= 500 ? 'ServerError' : 'GenericBadRequest';
-}
-
-function head(response: ServerResponse, reply: Reply): Buffer {
-  const body = reply.json === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(reply.json));
-  for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
-  response.setHeader('x-ms-request-id', randomUUID());
-  // The Node client parses a body only when it is told that it is JSON (§1.1).
-  if (reply.json !== undefined) response.setHeader('Content-Type', 'application/json; charset=utf-8');
-  if (reply.status !== 204) response.setHeader('Content-Length', body.length);
-  response.statusCode = reply.status;
-  return body;
-}
-
-function send(response: ServerResponse, reply: Reply): void {
-  response.end(head(response, reply));
-}
-
-async function sendBroken(response: ServerResponse, reply: Reply): Promise<void> {
-  const body = head(response, reply);
-  await new Promise((resolve) => response.write(body.subarray(0, Math.floor(body.length / 2)), resolve));
-  response.socket?.destroy();
-}
-
-async function sendSplit(response: ServerResponse, reply: Reply, byte: number): Promise<void> {
-  const body = head(response, reply);
-  response.socket?.setNoDelay(true);
-  response.flushHeaders();
-  if (byte > 0) response.write(body.subarray(0, byte));
-  await pause(splitPause);
-  response.end(body.subarray(byte));
+/** Microsoft's client for Java cannot send PATCH: it sends POST with a header that says so. */
+function readMethod({ method = 'GET', headers }: IncomingMessage): string {
+  return method === 'POST' && headers['x-http-method-override'] === 'PATCH' ? 'PATCH' : method;
 }

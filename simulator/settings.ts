@@ -95,7 +95,7 @@ export const settingTable = {
   importTwinPart: choice(
     'Imports',
     ['replace', 'merge'],
-    'how tags and desired of a line meet those of a twin',
+    'how tags and desired of a line, or of a bulk POST, meet those of a twin',
     'unknown for every mode (§3); a section that is absent stays as it is',
   ),
   importNoAuthentication: choice(
@@ -128,6 +128,12 @@ export const settingTable = {
     'parentScopes of an edge device',
     'in the schema since 2021-04-12; whether imports honour it is unknown (§6)',
   ),
+  importModeNumbers: choice(
+    'Imports',
+    ['refuse', 'accept'],
+    'importMode as a number 0 to 8; refuse logs 400012',
+    "Microsoft's .NET client numbers the modes; whether the service reads numbers is unknown (§3)",
+  ),
   importUnknownFields: choice(
     'Imports',
     ['ignore', 'refuse'],
@@ -145,6 +151,13 @@ export const settingTable = {
     ['createOrUpdate', 'refuse'],
     'configuration lines without importMode',
     'unknown; one mode is defined, createOrUpdateIfMatchETag (§2.3)',
+  ),
+  importQuotaMargin: number(
+    'Imports',
+    0,
+    'count',
+    'records before the limit of the hub at which imports already log 403002',
+    'documented: near the limit imports may refuse what fits, with no figure (§3.1)',
   ),
   errorLogModuleId: flag(
     'Imports',
@@ -238,6 +251,12 @@ export const settingTable = {
     'refusal was reported; whether at once is not certain (§4)',
   ),
   jobOrder: choice('Jobs', ['newestFirst', 'oldestFirst'], 'order of GET /jobs', 'not documented (§4)'),
+  jobWaitingStatus: choice(
+    'Jobs',
+    ['enqueued', 'queued', 'scheduled'],
+    'status of a job that does not run yet',
+    'enqueued was seen; the enumeration has the other two as well (§4)',
+  ),
   jobShowsUris: flag(
     'Jobs',
     false,
@@ -253,8 +272,8 @@ export const settingTable = {
   jobIdentity: choice(
     'Jobs',
     ['refuse', 'accept'],
-    'identityBased jobs; refuse = 400032, accept takes any container',
-    'documented; roles cannot be simulated (§4)',
+    'identityBased jobs; refuse = 400032, accept takes containers of the account that the hub was given',
+    'documented; roles are not simulated (§4)',
   ),
   jobConfigurationsOrder: choice(
     'Jobs',
@@ -281,6 +300,18 @@ export const settingTable = {
     ['accept', 'refuse'],
     'createOrUpdate modes in a bulk POST',
     "unknown; Microsoft's clients do not send them (§3)",
+  ),
+  bulkBadTwin: choice(
+    'REST',
+    ['refuse', 'warn'],
+    'new devices of a bulk POST with a bad twin part; warn makes them without it',
+    'a warning DeviceRegisteredWithoutTwin exists, when it comes is unknown (§7)',
+  ),
+  bulkErrorCode: choice(
+    'REST',
+    ['name', 'number'],
+    'errorCode in the result of a bulk POST',
+    "a name in the OpenAPI file; a test of Microsoft's .NET client is off because an integer came (§7)",
   ),
   systemModuleTwins: choice(
     'REST',
@@ -337,6 +368,13 @@ export const settingTable = {
   ),
   startDelay: number('Time', 0, 'ms', 'time that a job waits before it runs', 'not documented'),
   jobLag: number('Time', 0, 'ms', 'time until a new job can be read', 'no source, but other answers lag'),
+  identityRoleDelay: number(
+    'Time',
+    0,
+    'ms',
+    'time that identityBased jobs on a new container answer 400008',
+    'seen: about 30 s after a role was assigned (§4)',
+  ),
   visibilityLag: number('Time', 0, 'ms', "time after a job's end until GET shows it", 'seen: seconds (§4)'),
   exportLag: number('Time', 0, 'ms', "time after a job's end until exports show it", 'no source'),
   queryLag: number('Time', 0, 'ms', 'time after a write until queries show it', 'seen: 1.4 s (§1.6)'),
@@ -370,6 +408,13 @@ export const settingTable = {
     'ms',
     'longest wait of a throttled request before it is answered 429',
     'delays up to 3.2 s were seen, and 429003 (§5)',
+  ),
+  throttleBacklog: number(
+    'Quotas',
+    1_000,
+    'requests',
+    'how many requests of one kind may wait; more are answered 429 at once',
+    '429002 is documented, the length of the queue is not (§5)',
   ),
   maxRecords: number(
     'Quotas',
@@ -411,6 +456,13 @@ export interface HubOptions extends Partial<HubSettings> {
   name: string;
   /** A port on which this hub answers whatever the Host header says; 0 = a free one. */
   ownPort?: number;
+  /**
+   * Connection string of the storage account in which the hub's managed identity has its role: identityBased jobs
+   * (setting `jobIdentity`) reach containers of this account, whose URIs carry no signature.
+   */
+  identityStorage?: string;
+  /** ARM ids of the user-assigned identities that the hub has; a job that names another one is refused. */
+  userIdentities?: readonly string[];
 }
 
 export interface SimulatorOptions {

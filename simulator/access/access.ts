@@ -1,6 +1,6 @@
 import type { HubState } from '../hub-state.js';
 import { type DataAction, type Right, unauthorized } from './rights.js';
-import { type PolicyName, policyRights } from './sas.js';
+import { type PolicyName, policyRights, verifyToken } from './sas.js';
 
 export { unauthorized } from './rights.js';
 
@@ -16,9 +16,32 @@ export interface Access {
   readonly actions: readonly DataAction[];
 }
 
-function rightsOf({ rights }: Access, hub: HubState): readonly Right[] {
+/** A request, as far as its credentials go. */
+export interface Credentials {
+  /** Value of the Authorization header. */
+  readonly header: string | undefined;
+  /** Name under which the hub was called, without port, lower case. */
+  readonly host: string;
+  /** As sent, without query. */
+  readonly path: string;
+}
+
+/**
+ * Finds out who asks, by shared access signature or bearer token (§1.5). Tokens are checked against the machine's own
+ * clock, not the simulated one: clients make them by theirs.
+ * @throws {ServiceError} IotHubUnauthorizedAccess
+ */
+export async function authenticate({ header, host, path }: Credentials, hub: HubState): Promise<Principal> {
+  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(header ?? '')?.[1];
+  if (bearer !== undefined) return { kind: 'entra', actions: await hub.tokens.verify(bearer) };
+  const hosts = [host, `${hub.name}.localhost`];
+  return { kind: 'sas', policy: verifyToken({ header, keys: hub.keys, hosts, path, now: Date.now() }) };
+}
+
+/** The rights that a route demands under SAS, by the hub's settings. */
+export function rightsOf({ rights }: Access, settings: HubState['settings']): readonly Right[] {
   if (typeof rights !== 'string') return rights;
-  return hub.settings[rights] === 'owner'
+  return settings[rights] === 'owner'
     ? ['RegistryRead', 'RegistryWrite', 'ServiceConnect']
     : ['RegistryRead', 'RegistryWrite'];
 }
@@ -27,7 +50,7 @@ function rightsOf({ rights }: Access, hub: HubState): readonly Right[] {
 export function requireAccess(principal: Principal, access: Access, hub: HubState): void {
   const allowed =
     principal.kind === 'sas'
-      ? holdsAll<Right>(policyRights[principal.policy], rightsOf(access, hub))
+      ? holdsAll<Right>(policyRights[principal.policy], rightsOf(access, hub.settings))
       : holdsAll(principal.actions, access.actions);
   if (!allowed) throw unauthorized();
 }

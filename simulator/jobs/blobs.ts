@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { type BlockBlobClient, ContainerClient, RestError } from '@azure/storage-blob';
+import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ServiceError } from '../errors.js';
+import { storageLibrary, storageRefusal } from './storage-library.js';
 
 /** Bytes per staged block. */
 const blockBytes = 4 * 1024 * 1024;
 
+/** Few retries: an unreachable container must be reported while the client of POST /jobs/create waits. */
+export const containerRetries = {
+  retryOptions: { maxTries: 2, tryTimeoutInMs: 15_000, retryDelayInMs: 50 },
+};
+
 /**
- * A container named by the URI in a job, with its SAS. Few retries: an unreachable container must be reported while
- * the client of POST /jobs/create waits.
+ * A container named by the URI in a job, with its SAS.
+ * @throws {ServiceError} BlobContainerValidationError when the URI is none.
  */
 export function openContainer(uri: string): ContainerClient {
   let parsed: URL;
@@ -19,10 +25,11 @@ export function openContainer(uri: string): ContainerClient {
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
     throw new ServiceError('BlobContainerValidationError', 'The container URI is not valid.');
   }
-  return new ContainerClient(uri, undefined, {
-    retryOptions: { maxTries: 2, tryTimeoutInMs: 15_000, retryDelayInMs: 50 },
-  });
+  return new (storageLibrary().ContainerClient)(uri, undefined, containerRetries);
 }
+
+/** What the service says to a container that it must not write to (§4). */
+export const unauthorizedToWrite = 'Unauthorized to write to output blob container.';
 
 /**
  * Writes and deletes a small blob, as the service does before it accepts a job (§4).
@@ -33,7 +40,7 @@ export async function probeOutput(container: ContainerClient): Promise<void> {
   try {
     await probe.upload('probe', 5);
   } catch (error) {
-    throw refused(error, 'Unauthorized to write to output blob container.');
+    throw refused(error, unauthorizedToWrite);
   }
   try {
     await probe.delete();
@@ -42,12 +49,20 @@ export async function probeOutput(container: ContainerClient): Promise<void> {
   }
 }
 
-/** @throws {ServiceError} BlobContainerValidationError when the blob is missing or cannot be read. */
-export async function probeInput(container: ContainerClient, blobName: string): Promise<void> {
+/**
+ * @param mayMiss the blob need not be there.
+ * @throws {ServiceError} BlobContainerValidationError when the blob cannot be read, or is missing and must not be.
+ */
+export async function probeInput(
+  container: ContainerClient,
+  blobName: string,
+  mayMiss: boolean,
+): Promise<void> {
   try {
     await container.getBlockBlobClient(blobName).getProperties();
   } catch (error) {
-    const missing = error instanceof RestError && error.statusCode === 404;
+    const missing = storageRefusal(error)?.statusCode === 404;
+    if (missing && mayMiss) return;
     throw refused(
       error,
       missing ? `Input blob '${blobName}' was not found.` : 'Unauthorized to read from input blob container.',
@@ -56,12 +71,23 @@ export async function probeInput(container: ContainerClient, blobName: string): 
 }
 
 function refused(error: unknown, text: string): ServiceError {
-  const status = error instanceof RestError ? error.statusCode : undefined;
+  const status = storageRefusal(error)?.statusCode;
   if (status === 401 || status === 403 || (status === 404 && text.startsWith('Input blob'))) {
     return new ServiceError('BlobContainerValidationError', text);
   }
   const why = status === 404 ? 'The blob container does not exist.' : 'The blob container cannot be reached.';
   return new ServiceError('BlobContainerValidationError', why);
+}
+
+/** The text of a blob; empty when there is none, or it may not be read. */
+export async function readText(blob: BlockBlobClient): Promise<string> {
+  try {
+    return (await blob.downloadToBuffer()).toString('utf8');
+  } catch (error) {
+    const status = storageRefusal(error)?.statusCode;
+    if (status === 404 || status === 403) return '';
+    throw error;
+  }
 }
 
 /** Writes text to a block blob in blocks, with one upload in flight while the next block fills. */
@@ -81,12 +107,12 @@ export class BlobWriter {
     this.#limit = limit;
   }
 
-  async write(text: string): Promise<void> {
+  /** @returns a promise only when a block went off: a million lines must not cost a million promises. */
+  write(text: string): Promise<void> | undefined {
     this.#text += text;
-    if (this.#text.length >= 64 * 1024) {
-      this.#take();
-      if (this.#bytes >= blockBytes) await this.#stage();
-    }
+    if (this.#text.length < 64 * 1024) return undefined;
+    this.#take();
+    return this.#bytes >= blockBytes ? this.#stage() : undefined;
   }
 
   /** Makes the blob, empty when nothing was written. */

@@ -1,4 +1,5 @@
 import {
+  type Authentication,
   authenticationJson,
   identityEtag,
   isModule,
@@ -28,7 +29,7 @@ export function exportLine(
   line += `,"status":"${module || record.enabled ? 'enabled' : 'disabled'}"`;
   if (!module && record.statusReason !== undefined)
     line += `,"statusReason":${JSON.stringify(record.statusReason)}`;
-  line += `,"authentication":${excludeKeys ? 'null' : JSON.stringify(authenticationJson(record.auth))}`;
+  line += `,"authentication":${authenticationText(record.auth, excludeKeys, settings)}`;
   line += `,"twinETag":"${twinEtag(twin.version)}","tags":${twin.tags}`;
   line += `,"properties":{"desired":${twin.desired},"reported":${settings.exportReported ? twin.reported : '{}'}}`;
   line += `,"capabilities":{"iotEdge":${!module && record.iotEdge}}`;
@@ -39,4 +40,16 @@ export function exportLine(
     }
   }
   return `${line}}`;
+}
+
+/** Without keys: nothing at all, or all but the keys (§2.1). */
+function authenticationText(
+  auth: Authentication,
+  excludeKeys: boolean,
+  { exportExcludedKeys }: Readonly<HubSettings>,
+): string {
+  const whole = authenticationJson(auth);
+  if (!excludeKeys) return JSON.stringify(whole);
+  if (exportExcludedKeys === 'noAuthentication') return 'null';
+  return JSON.stringify({ ...whole, symmetricKey: { primaryKey: null, secondaryKey: null } });
 }

@@ -1,16 +1,23 @@
 import { ServiceError } from '../errors.js';
-import { isObject, type Json } from '../json.js';
-import { importRules, readIdentity, Shape, type WantedIdentity } from '../records/identity.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
+import {
+  importRules,
+  type ReadRules,
+  readIdentity,
+  Shape,
+  type WantedIdentity,
+} from '../records/identity.js';
 import { readSection, type TwinChange } from '../records/twins.js';
-import { checkTwinSection } from '../records/validation.js';
+import type { HubSettings } from '../settings.js';
+import { checkKnownFields } from './line-schema.js';
 
-/** The nine import modes (§3). */
+/** The nine import modes, each at its number (§3). */
 export const importModes = [
-  'create',
   'createOrUpdate',
-  'createOrUpdateIfMatchETag',
+  'create',
   'update',
   'updateIfMatchETag',
+  'createOrUpdateIfMatchETag',
   'delete',
   'deleteIfMatchETag',
   'updateTwin',
@@ -19,13 +26,17 @@ export const importModes = [
 
 export type ImportMode = (typeof importModes)[number];
 
-/** A line of devices.txt after all checks that need no registry. */
+/** A line of devices.txt, or an entry of a bulk POST, after all checks that need no registry. */
 export interface ImportLine {
   readonly mode: ImportMode;
   readonly wanted: WantedIdentity;
+  /** False: the line says nothing about authentication. */
+  readonly saysAuthentication: boolean;
   readonly etag: string | undefined;
   readonly twinEtag: string | undefined;
   readonly twin: TwinChange;
+  /** Undefined also when imports ignore it. */
+  readonly reported: JsonObject | undefined;
 }
 
 /** Whom a line is about, for the error log; known even when the rest of the line is wrong. */
@@ -41,59 +52,97 @@ export type ParsedLine =
 const modesByLowerCase = new Map<string, ImportMode>(importModes.map((mode) => [mode.toLowerCase(), mode]));
 
 /**
- * Reads one line. A line that is not an object, lacks id or status, or has a wrong enum is answered with 400012 and
- * no device id (§3.1); wrong values are answered with 400004 and the id.
+ * Reads one line of devices.txt. A line that is not an object, lacks id or status, or has a wrong enum is answered
+ * with 400012 and no device id unless switched on (§3.1); wrong values are answered with 400004 and the id.
  */
-export function parseImportLine(text: string): ParsedLine {
+export function parseImportLine(text: string, settings: Readonly<HubSettings>): ParsedLine {
   let body: Json;
   try {
     body = JSON.parse(text) as Json;
   } catch (error) {
-    return unreadable(text, error instanceof Error ? error.message : 'not JSON');
+    return unreadable(text, undefined, error instanceof Error ? error.message : 'not JSON');
   }
-  if (!isObject(body)) return unreadable(text, 'The line is not a JSON object.');
-  let target: LineTarget | undefined;
+  if (!isObject(body)) return unreadable(text, undefined, 'The line is not a JSON object.');
   try {
-    const shape = new Shape(body, 'DeserializationError');
-    const deviceId = shape.text('id');
-    if (deviceId === undefined || deviceId === '')
-      throw shape.error("Required property 'id' not found in JSON.");
-    const moduleId = shape.text('moduleId');
-    target = { deviceId, moduleId: moduleId === '' ? undefined : moduleId };
-    const named = shape.text('importMode');
-    const mode = named === undefined ? 'createOrUpdate' : modesByLowerCase.get(named.toLowerCase());
-    if (mode === undefined) throw shape.error(`Error converting value "${named}" to type 'ImportMode'.`);
-    const properties = shape.object('properties');
-    const wanted = readIdentity(body, deviceId, target.moduleId, importRules);
-    const twin = {
-      tags: readSection('tags', body.tags),
-      desired: readSection('desired', properties?.desired),
-    };
-    if (twin.tags !== undefined) checkTwinSection('tags', twin.tags);
-    if (twin.desired !== undefined) checkTwinSection('desired', twin.desired);
-    const line = { mode, wanted, etag: shape.text('eTag'), twinEtag: shape.text('twinETag'), twin };
-    return { ok: true, line };
+    if (settings.importUnknownFields === 'refuse') checkKnownFields(body);
+    return { ok: true, line: readEntry(body, importRules, settings) };
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
-    if (error.errorName === 'DeserializationError') return unreadable(text, error.message);
-    return { ok: false, target, error };
+    const target = readTarget(body);
+    if (error.errorName !== 'DeserializationError') return { ok: false, target, error };
+    return unreadable(text, settings.errorLogBadLineId ? target : undefined, error.message);
   }
 }
 
-function unreadable(text: string, why: string): ParsedLine {
+/**
+ * Reads the object of a line or of an entry of a bulk POST. Modes are named in any case, by number only when switched
+ * on (§3).
+ * @throws {ServiceError} the rules' shape error for wrong types and enums; ArgumentInvalid for wrong values.
+ */
+export function readEntry(body: JsonObject, rules: ReadRules, settings: Readonly<HubSettings>): ImportLine {
+  const shape = new Shape(body, rules.shapeError);
+  const deviceId = shape.text('id');
+  if (deviceId === undefined || deviceId === '')
+    throw shape.error("Required property 'id' not found in JSON.");
+  const moduleId = shape.text('moduleId') || undefined;
+  const mode = readMode(body.importMode, settings);
+  if (mode === undefined) {
+    const named = typeof body.importMode === 'object' ? 'of an object' : JSON.stringify(body.importMode);
+    throw shape.error(`Error converting value ${named} to type 'ImportMode'.`);
+  }
+  const properties = shape.object('properties');
+  return {
+    mode,
+    wanted: readIdentity(body, deviceId, moduleId, rules),
+    saysAuthentication: (body.authentication ?? null) !== null,
+    // Microsoft's Node client sends the etag of a device as it got it, under the name that devices have.
+    etag: shape.text('eTag') ?? shape.text('etag'),
+    twinEtag: shape.text('twinETag'),
+    twin: {
+      tags: readSection('tags', body.tags),
+      desired: readSection('desired', properties?.desired),
+    },
+    reported: settings.importReported === 'write' ? readSection('reported', properties?.reported) : undefined,
+  };
+}
+
+function readMode(value: Json | undefined, settings: Readonly<HubSettings>): ImportMode | undefined {
+  if (value === undefined || value === null) return 'createOrUpdate';
+  if (typeof value === 'string') return modesByLowerCase.get(value.toLowerCase());
+  return typeof value === 'number' && settings.importModeNumbers === 'accept'
+    ? importModes[value]
+    : undefined;
+}
+
+function readTarget({ id, moduleId }: JsonObject): LineTarget | undefined {
+  if (typeof id !== 'string' || id === '') return undefined;
+  return {
+    deviceId: id,
+    moduleId: typeof moduleId === 'string' && moduleId !== '' ? moduleId : undefined,
+  };
+}
+
+function unreadable(text: string, target: LineTarget | undefined, why: string): ParsedLine {
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   return {
     ok: false,
-    target: undefined,
+    target,
     error: new ServiceError('DeserializationError', `Invalid device format in line: ${escaped}. ${why}`),
   };
 }
 
-/** One line of importErrors.log, without its end: the code is a number, the echo of a line holds its keys (§3.1). */
-export function errorLogLine(target: LineTarget | undefined, error: ServiceError): string {
+/**
+ * One line of importErrors.log, without its end: the code is a number, the echo of a line holds its keys (§3.1).
+ * @param namesModule whether the entry of a module names it.
+ */
+export function errorLogLine(
+  target: LineTarget | undefined,
+  error: ServiceError,
+  namesModule: boolean,
+): string {
   return JSON.stringify({
     ...(target === undefined ? {} : { deviceId: target.deviceId }),
-    ...(target?.moduleId === undefined ? {} : { moduleId: target.moduleId }),
+    ...(target?.moduleId === undefined || !namesModule ? {} : { moduleId: target.moduleId }),
     errorCode: error.code,
     errorStatus: error.message,
   });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '../json.js';
 import {
   type Authentication,
@@ -11,8 +12,9 @@ import {
   type Twin,
   twinEtag,
 } from './records.js';
+import { noParents } from './scopes.js';
 import type { RegistryStore } from './store.js';
-import { createSystemModules } from './writes.js';
+import { systemModules } from './writes.js';
 
 /**
  * One device or module to be put into a hub. What is left out is minted by the hub or has the service's default.
@@ -40,9 +42,20 @@ export interface FleetRecord {
   etag?: string;
   twinVersion?: number;
   desiredVersion?: number;
+  /** Messages to the device that it has not fetched; left out: none. */
+  queuedMessages?: number;
+  /** Milliseconds since 1970; left out: never. */
+  statusUpdatedAt?: number;
+  /** Milliseconds since 1970; left out: never. */
+  twinUpdatedAt?: number;
+  /** `{id: {status: 'Targeted' | 'Applied'}}` of the configurations that target the twin; left out: none. */
+  configurations?: JsonObject;
 }
 
-/** Everything a hub knows about a record, keys included. Loading a dump restores it. */
+/**
+ * Everything a hub knows about a record, keys included. Loading a dump restores it exactly: an edge device in a dump gets
+ * no system modules by itself, because they are in the dump, too.
+ */
 export interface FullRecord extends FleetRecord {
   status: 'enabled' | 'disabled';
   authentication: Authentication;
@@ -51,6 +64,7 @@ export interface FullRecord extends FleetRecord {
   reported: JsonObject;
   generationId: string;
   etag: string;
+  /** Follows from the version; that it is there marks a full record. */
   twinEtag: string;
   twinVersion: number;
   desiredVersion: number;
@@ -70,6 +84,10 @@ export function toFullRecord(record: StoredRecord): FullRecord {
     twinEtag: twinEtag(twin.version),
     twinVersion: twin.version,
     desiredVersion: twin.desiredVersion,
+    ...(twin.updatedAt === 0 ? {} : { twinUpdatedAt: twin.updatedAt }),
+    ...(twin.configurations === '{}'
+      ? {}
+      : { configurations: JSON.parse(twin.configurations) as JsonObject }),
   };
   if (isModule(record)) {
     return {
@@ -83,6 +101,8 @@ export function toFullRecord(record: StoredRecord): FullRecord {
     ...common,
     status: record.enabled ? 'enabled' : 'disabled',
     ...(record.statusReason === undefined ? {} : { statusReason: record.statusReason }),
+    ...(record.statusUpdatedAt === 0 ? {} : { statusUpdatedAt: record.statusUpdatedAt }),
+    ...(record.queuedMessages === 0 ? {} : { queuedMessages: record.queuedMessages }),
     iotEdge: record.iotEdge,
     ...(record.deviceScope === undefined ? {} : { deviceScope: record.deviceScope }),
     ...(record.parentScopes.length === 0 ? {} : { parentScopes: [...record.parentScopes] }),
@@ -101,7 +121,6 @@ export function loadRecords(store: RegistryStore, records: Iterable<FleetRecord>
     else loadModule(store, record, record.moduleId);
     count++;
   }
-  store.visibility.forget();
   return count;
 }
 
@@ -109,7 +128,7 @@ function loadDevice(store: RegistryStore, record: FleetRecord): void {
   const generationId = record.generationId ?? store.mintGenerationId();
   const iotEdge = record.iotEdge === true;
   const parent = record.parent === undefined ? undefined : parentScope(store, record.deviceId, record.parent);
-  const parents = parent === undefined ? (record.parentScopes ?? []) : [parent];
+  const parents = parent === undefined ? (record.parentScopes ?? noParents) : [parent];
   const leafScope = parent ?? record.deviceScope;
   const device: DeviceRecord = {
     deviceId: record.deviceId,
@@ -117,15 +136,22 @@ function loadDevice(store: RegistryStore, record: FleetRecord): void {
     etag: readEtag(record.etag) ?? store.mintEtag(),
     enabled: record.status !== 'disabled',
     statusReason: record.statusReason,
-    statusUpdatedAt: 0,
+    statusUpdatedAt: record.statusUpdatedAt ?? 0,
+    queuedMessages: record.queuedMessages ?? 0,
     auth: record.authentication ?? mintKeys(store),
     iotEdge,
     deviceScope: iotEdge ? (record.deviceScope ?? edgeScope(record.deviceId, generationId)) : leafScope,
-    parentScopes: iotEdge ? parents : leafScope === undefined ? [] : [leafScope],
+    parentScopes: iotEdge ? parents : leafScope === undefined ? noParents : [leafScope],
     twin: readTwin(record),
   };
-  store.setDevice(device);
-  if (iotEdge) createSystemModules(store, device.deviceId);
+  store.put(device);
+  if (iotEdge && !isFull(record)) {
+    for (const module of systemModules(store, device.deviceId)) store.put(module);
+  }
+}
+
+function isFull(record: FleetRecord): record is FullRecord {
+  return 'twinEtag' in record;
 }
 
 function loadModule(store: RegistryStore, record: FleetRecord, moduleId: string): void {
@@ -141,7 +167,7 @@ function loadModule(store: RegistryStore, record: FleetRecord, moduleId: string)
     auth: record.authentication ?? mintKeys(store),
     twin: readTwin(record),
   };
-  store.setModule(module);
+  store.put(module);
 }
 
 function parentScope(store: RegistryStore, child: string, parent: string): string {
@@ -153,20 +179,23 @@ function parentScope(store: RegistryStore, child: string, parent: string): strin
 }
 
 function readTwin(record: FleetRecord): Twin {
-  if (record.tags === undefined && record.desired === undefined && record.reported === undefined)
-    return freshTwin;
-  return {
+  const twin: Twin = {
     tags: sectionText(record.tags),
     desired: sectionText(record.desired),
     reported: sectionText(record.reported),
     version: record.twinVersion ?? freshTwin.version,
     desiredVersion: record.desiredVersion ?? freshTwin.desiredVersion,
-    updatedAt: 0,
+    updatedAt: record.twinUpdatedAt ?? 0,
+    configurations: sectionText(record.configurations),
   };
+  // One twin for all that nobody ever wrote: in a large fleet that is a third of the memory of twins.
+  return isDeepStrictEqual(twin, freshTwin) ? freshTwin : twin;
 }
 
+/** JSON text; `{}` is always the same string. */
 function sectionText(section: JsonObject | undefined): string {
-  return section === undefined ? '{}' : JSON.stringify(section);
+  const text = section === undefined ? '{}' : JSON.stringify(section);
+  return text === '{}' ? '{}' : text;
 }
 
 function readEtag(etag: string | undefined): number | undefined {

@@ -23,8 +23,10 @@ export interface Twin {
   readonly version: number;
   /** `$version` of the desired properties. */
   readonly desiredVersion: number;
-  /** Milliseconds since 1970 of the last write; 0 = never. */
+  /** Milliseconds since 1970 of the last write of desired properties; 0 = never. */
   readonly updatedAt: number;
+  /** JSON text `{id: {status: 'Targeted' | 'Applied'}}` of the configurations that target the twin. */
+  readonly configurations: string;
 }
 
 export const freshTwin: Twin = {
@@ -34,6 +36,7 @@ export const freshTwin: Twin = {
   version: 1,
   desiredVersion: 1,
   updatedAt: 0,
+  configurations: '{}',
 };
 
 /** A device as the hub keeps it. Never changed in place: a reader that holds one has a consistent copy. */
@@ -51,6 +54,8 @@ export interface DeviceRecord {
   /** Edge: its own scope. Leaf: the scope of its parent. */
   readonly deviceScope: string | undefined;
   readonly parentScopes: readonly string[];
+  /** Messages to the device that it has not fetched. Only loading a record makes some. */
+  readonly queuedMessages: number;
   readonly twin: Twin;
 }
 
@@ -77,6 +82,13 @@ export const systemModuleIds = ['$edgeAgent', '$edgeHub'] as const;
 /** Identity etag: base64 of a decimal counter, e.g. `ODAxMjMyNDI2` (§1.4). */
 export function identityEtag(counter: number): string {
   return Buffer.from(String(counter), 'latin1').toString('base64');
+}
+
+/** The counter in an identity etag; undefined when it holds none. */
+export function readIdentityEtag(etag: string): number | undefined {
+  const text = Buffer.from(etag, 'base64').toString('latin1');
+  const counter = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(counter) ? counter : undefined;
 }
 
 /** Twin etag: base64 of an 8-byte big-endian counter, e.g. `AAAAAAAAAAE=` (§1.4). */

@@ -12,7 +12,8 @@ export interface Place {
 /** Which door the write came through; each has rules of its own (§6). */
 export type Door = 'rest' | 'import';
 
-const noParents: readonly string[] = [];
+/** One array for all devices without a parent. */
+export const noParents: readonly string[] = [];
 
 /**
  * Decides the scopes of a device that is created or updated, by the rules of §6: an edge's own scope is minted and
@@ -28,12 +29,15 @@ export function placeDevice(
 ): Place {
   if (wanted.iotEdge) {
     return {
-      deviceScope: ownScope(door, wanted, before, generationId),
+      deviceScope: ownScope(store, door, wanted, before, generationId),
       parentScopes: edgeParents(store, door, wanted, before),
     };
   }
   // An edge that becomes a leaf loses its parent in that write.
   if (before?.iotEdge === true) return { deviceScope: undefined, parentScopes: noParents };
+  if (door === 'import' && store.settings.importLeafScope === 'ignore') {
+    return { deviceScope: before?.deviceScope, parentScopes: before?.parentScopes ?? noParents };
+  }
   const parent =
     wanted.deviceScope === undefined || wanted.deviceScope === '' ? undefined : wanted.deviceScope;
   if (parent === undefined) return { deviceScope: undefined, parentScopes: noParents };
@@ -42,11 +46,21 @@ export function placeDevice(
 }
 
 function ownScope(
+  store: RegistryStore,
   door: Door,
   wanted: WantedIdentity,
   before: DeviceRecord | undefined,
   generationId: string,
 ): string | undefined {
+  const given = wanted.deviceScope ?? '';
+  if (
+    door === 'import' &&
+    store.settings.importEdgeScope === 'refuse' &&
+    given !== '' &&
+    (before?.iotEdge !== true || given !== before.deviceScope)
+  ) {
+    throw new ServiceError('InvalidDeviceScope', 'The scope of an edge device is not its own.');
+  }
   if (before === undefined) return edgeScope(wanted.deviceId, generationId);
   if (!before.iotEdge) return edgeScope(wanted.deviceId, '');
   if (door === 'rest' && wanted.deviceScope !== before.deviceScope) {

@@ -2,11 +2,17 @@ import type { SimulatedClock } from '../clock.js';
 import { ServiceError } from '../errors.js';
 import type { Prng } from '../prng.js';
 import type { HubSettings } from '../settings.js';
-import { type DeviceRecord, isModule, type ModuleRecord, type StoredRecord } from './records.js';
+import {
+  type DeviceRecord,
+  isModule,
+  type ModuleRecord,
+  type StoredRecord,
+  systemModuleIds,
+} from './records.js';
 import { type View, Visibility, type WriteGroup } from './visibility.js';
 
-/** Modules that one device may have (§5). */
-const modulesPerDevice = 50;
+/** Modules that one device may have (§5), besides its system modules: a deployment alone may have as many. */
+export const modulesPerDevice = 50;
 
 /** Key of a record in maps: device ids cannot contain a slash. */
 export function recordKey(deviceId: string, moduleId?: string): string {
@@ -26,6 +32,11 @@ export class RegistryStore {
   #generation: number;
   readonly #generationPrefix: string;
   readonly visibility: Visibility;
+  /**
+   * Told after each write by REST or an import, not of loads and deletions: configurations act on what was written.
+   * Undefined while there are none, so that a hub without them pays nothing. It may write itself.
+   */
+  onWrite: ((record: StoredRecord, group: WriteGroup | undefined) => void) | undefined;
 
   constructor(
     readonly settings: Readonly<HubSettings>,
@@ -63,9 +74,6 @@ export class RegistryStore {
   get moduleCount(): number {
     return this.#moduleCount;
   }
-  get disabledCount(): number {
-    return this.#disabled;
-  }
 
   /** The record as it is now. */
   device(deviceId: string): DeviceRecord | undefined {
@@ -91,8 +99,9 @@ export class RegistryStore {
       const seen = this.visibility.see(device.deviceId, device, view);
       if (seen !== undefined) yield seen;
     }
-    for (const ghost of this.visibility.ghosts(view, (key) => !this.#devices.has(key))) {
-      if (!isModule(ghost)) yield ghost;
+    for (const deviceId of this.visibility.devices()) {
+      const ghost = this.#devices.has(deviceId) ? undefined : this.seeDevice(deviceId, view);
+      if (ghost !== undefined) yield ghost;
     }
   }
 
@@ -102,10 +111,11 @@ export class RegistryStore {
       const seen = this.visibility.see(recordKey(deviceId, module.moduleId), module, view);
       if (seen !== undefined) yield seen;
     }
-    if (this.visibility.settled) return;
-    const gone = (key: string): boolean => !this.#hasKey(key);
-    for (const ghost of this.visibility.ghosts(view, gone)) {
-      if (isModule(ghost) && ghost.deviceId === deviceId) yield ghost;
+    for (const key of this.visibility.deletedModules(deviceId)) {
+      const moduleId = key.slice(deviceId.length + 1);
+      const there = this.module(deviceId, moduleId) !== undefined;
+      const ghost = there ? undefined : this.seeModule(deviceId, moduleId, view);
+      if (ghost !== undefined) yield ghost;
     }
   }
 
@@ -117,7 +127,20 @@ export class RegistryStore {
     }
   }
 
-  /** Every record as it is now, as an array: later writes do not change it. */
+  /** How many devices `view` shows, and how many of them are disabled. */
+  seeCounts(view: View): { readonly devices: number; readonly disabled: number } {
+    let devices = this.#devices.size;
+    let disabled = this.#disabled;
+    for (const deviceId of this.visibility.devices()) {
+      const now = this.#devices.get(deviceId);
+      const seen = this.visibility.see(deviceId, now, view);
+      devices += (seen === undefined ? 0 : 1) - (now === undefined ? 0 : 1);
+      disabled += (seen?.enabled === false ? 1 : 0) - (now?.enabled === false ? 1 : 0);
+    }
+    return { devices, disabled };
+  }
+
+  /** Every record as `view` shows it, as an array: later writes do not change it. */
   snapshot(view: View): StoredRecord[] {
     return [...this.seeAll(view)];
   }
@@ -126,15 +149,15 @@ export class RegistryStore {
 
   /**
    * Adds or replaces a device.
+   * @param group the import job that writes; left out for REST.
    * @throws {ServiceError} IotHubQuotaExceeded when a new one does not fit.
    */
   setDevice(device: DeviceRecord, group?: WriteGroup): void {
     const before = this.#devices.get(device.deviceId);
-    if (before === undefined) this.#checkRoom();
-    this.visibility.noteWrite(device.deviceId, before, group ?? this.#restGroup());
-    if (before?.enabled === false) this.#disabled--;
-    if (!device.enabled) this.#disabled++;
-    this.#devices.set(device.deviceId, device);
+    if (before === undefined) this.#checkRoom(group);
+    this.visibility.noteWrite(device.deviceId, before, device, group);
+    this.#placeDevice(device);
+    this.onWrite?.(device, group);
   }
 
   /**
@@ -142,42 +165,47 @@ export class RegistryStore {
    * @throws {ServiceError} IotHubQuotaExceeded, TooManyModulesOnDevice when a new one does not fit.
    */
   setModule(module: ModuleRecord, group?: WriteGroup): void {
-    let modules = this.#modules.get(module.deviceId);
+    const modules = this.#modules.get(module.deviceId);
     const before = modules?.get(module.moduleId);
-    if (before === undefined) {
-      // System modules come with their edge device, which must not be left half made.
-      if (!module.moduleId.startsWith('$')) {
-        this.#checkRoom();
-        if (modules !== undefined && modules.size >= modulesPerDevice) {
-          throw new ServiceError(
-            'TooManyModulesOnDevice',
-            `A device has at most ${modulesPerDevice} modules.`,
-          );
-        }
+    // System modules come with their edge device, which must not be left half made.
+    if (before === undefined && !module.moduleId.startsWith('$')) {
+      this.#checkRoom(group);
+      if (modules !== undefined && customModules(modules) >= modulesPerDevice) {
+        throw new ServiceError('TooManyModulesOnDevice', `A device has at most ${modulesPerDevice} modules.`);
       }
-      this.#moduleCount++;
     }
-    this.visibility.noteWrite(
-      recordKey(module.deviceId, module.moduleId),
-      before,
-      group ?? this.#restGroup(),
-    );
-    if (modules === undefined) {
-      modules = new Map();
-      this.#modules.set(module.deviceId, modules);
+    this.visibility.noteWrite(recordKey(module.deviceId, module.moduleId), before, module, group);
+    this.#placeModule(module);
+    this.onWrite?.(module, group);
+  }
+
+  /**
+   * Adds or replaces a record as it is, limits or not, for every view at once. What the hub mints later stays clear of
+   * what the record has.
+   */
+  put(record: StoredRecord): void {
+    this.#etag = Math.max(this.#etag, record.etag + 1);
+    if (record.generationId.startsWith(this.#generationPrefix)) {
+      const number = Number(record.generationId.slice(this.#generationPrefix.length));
+      if (Number.isSafeInteger(number)) this.#generation = Math.max(this.#generation, number + 1);
     }
-    modules.set(module.moduleId, module);
+    if (isModule(record)) {
+      this.visibility.forget(recordKey(record.deviceId, record.moduleId));
+      this.#placeModule(record);
+    } else {
+      this.visibility.forget(record.deviceId);
+      this.#placeDevice(record);
+    }
   }
 
   /** Removes a device and its modules. */
   removeDevice(deviceId: string, group?: WriteGroup): void {
     const device = this.#devices.get(deviceId);
     if (device === undefined) return;
-    const writeGroup = group ?? this.#restGroup();
     for (const moduleId of Array.from(this.#modules.get(deviceId)?.keys() ?? [])) {
-      this.removeModule(deviceId, moduleId, writeGroup);
+      this.removeModule(deviceId, moduleId, group);
     }
-    this.visibility.noteWrite(deviceId, device, writeGroup);
+    this.visibility.noteWrite(deviceId, device, undefined, group);
     if (!device.enabled) this.#disabled--;
     this.#devices.delete(deviceId);
   }
@@ -186,7 +214,7 @@ export class RegistryStore {
     const modules = this.#modules.get(deviceId);
     const module = modules?.get(moduleId);
     if (modules === undefined || module === undefined) return;
-    this.visibility.noteWrite(recordKey(deviceId, moduleId), module, group ?? this.#restGroup());
+    this.visibility.noteWrite(recordKey(deviceId, moduleId), module, undefined, group);
     modules.delete(moduleId);
     if (modules.size === 0) this.#modules.delete(deviceId);
     this.#moduleCount--;
@@ -201,21 +229,35 @@ export class RegistryStore {
     this.#disabled = 0;
   }
 
-  #restGroup(): WriteGroup {
-    return { fromJob: false, finishedAt: this.clock.now() };
+  #placeDevice(device: DeviceRecord): void {
+    if (this.#devices.get(device.deviceId)?.enabled === false) this.#disabled--;
+    if (!device.enabled) this.#disabled++;
+    this.#devices.set(device.deviceId, device);
   }
 
-  #hasKey(key: string): boolean {
-    const slash = key.indexOf('/');
-    if (slash === -1) return this.#devices.has(key);
-    return this.module(key.slice(0, slash), key.slice(slash + 1)) !== undefined;
+  #placeModule(module: ModuleRecord): void {
+    let modules = this.#modules.get(module.deviceId);
+    if (modules === undefined) {
+      modules = new Map();
+      this.#modules.set(module.deviceId, modules);
+    }
+    if (!modules.has(module.moduleId)) this.#moduleCount++;
+    modules.set(module.moduleId, module);
   }
 
-  #checkRoom(): void {
-    if (this.#devices.size + this.#moduleCount < this.settings.maxRecords) return;
+  /** Imports may be told that the hub is full a little before it is (§3.1). */
+  #checkRoom(group: WriteGroup | undefined): void {
+    const { maxRecords, importQuotaMargin } = this.settings;
+    const room = group === undefined ? maxRecords : maxRecords - importQuotaMargin;
+    if (this.#devices.size + this.#moduleCount < room) return;
     throw new ServiceError(
       'IotHubQuotaExceeded',
       'Total number of devices on IotHub exceeded the allocated quota.',
     );
   }
+}
+
+function customModules(modules: ReadonlyMap<string, ModuleRecord>): number {
+  const system = systemModuleIds.filter((moduleId) => modules.has(moduleId)).length;
+  return modules.size - system;
 }

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.js';
 import { isObject, type Json, type JsonObject, setKey } from '../json.js';
 import type { Twin } from './records.js';
-import { checkTwinSection } from './validation.js';
+import { checkTwinDepth, checkTwinSection } from './validation.js';
 
 /** A change of the writable sections; a section that is undefined stays as it is. */
 export interface TwinChange {
@@ -11,10 +11,12 @@ export interface TwinChange {
 
 /**
  * Applies a change to a twin. `merge`: nulls delete keys, objects merge, anything else replaces (PATCH); `replace`:
- * a section that is present becomes the new section (PUT).
+ * a section that is present becomes the new section (PUT). Without any section nothing is written and the etag stays
+ * (§1.4).
  * @throws {ServiceError} ArgumentInvalid when the result breaks a limit of §5.
  */
 export function changeTwin(twin: Twin, change: TwinChange, how: 'merge' | 'replace', now: number): Twin {
+  if (change.tags === undefined && change.desired === undefined) return twin;
   const tags = changeSection('tags', twin.tags, change.tags, how);
   const desired = changeSection('desired', twin.desired, change.desired, how);
   return {
@@ -23,7 +25,8 @@ export function changeTwin(twin: Twin, change: TwinChange, how: 'merge' | 'repla
     reported: twin.reported,
     version: twin.version + 1,
     desiredVersion: change.desired === undefined ? twin.desiredVersion : twin.desiredVersion + 1,
-    updatedAt: now,
+    updatedAt: change.desired === undefined ? twin.updatedAt : now,
+    configurations: twin.configurations,
   };
 }
 
@@ -58,6 +61,8 @@ function changeSection(
   how: 'merge' | 'replace',
 ): string {
   if (change === undefined) return text;
+  // Before the merge, which goes as deep as the change does.
+  checkTwinDepth(change);
   const section = how === 'replace' ? change : merge(JSON.parse(text) as JsonObject, change);
   checkTwinSection(kind, section);
   const written = JSON.stringify(section);

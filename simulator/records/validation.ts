@@ -34,6 +34,7 @@ export function checkStatusReason(reason: string): void {
 const sectionBytes = { tags: 8 * 1024, desired: 32 * 1024, reported: 32 * 1024 } as const;
 const valueBytes = 4 * 1024;
 const keyBytes = 1024;
+/** Objects and arrays inside each other, the section itself not counted. */
 const depthLimit = 10;
 const lowestInteger = -4503599627370496;
 const highestInteger = 4503599627370495;
@@ -45,21 +46,31 @@ const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/g;
  * @throws {ServiceError} ArgumentInvalid that says which rule.
  */
 export function checkTwinSection(kind: keyof typeof sectionBytes, section: JsonObject): void {
-  const bytes = objectBytes(section, 1);
+  checkTwinDepth(section);
+  const bytes = objectBytes(section);
   if (bytes > sectionBytes[kind]) {
     throw invalidTwin(`${kind} has ${bytes} bytes, the limit is ${sectionBytes[kind]}`);
   }
 }
 
-function objectBytes(object: JsonObject, depth: number): number {
-  if (depth > depthLimit) throw invalidTwin(`nested deeper than ${depthLimit}`);
+/** @throws {ServiceError} ArgumentInvalid when objects and arrays are nested deeper than a section may be (§5). */
+export function checkTwinDepth(section: JsonObject): void {
+  checkDepth(section, 0);
+}
+
+function checkDepth(value: Json, depth: number): void {
+  if (value === null || typeof value !== 'object') return;
+  if (depth > depthLimit) throw tooDeep();
+  for (const inner of Object.values(value)) checkDepth(inner, depth + 1);
+}
+
+function objectBytes(object: JsonObject): number {
   let bytes = 0;
-  for (const [key, value] of Object.entries(object))
-    bytes += checkTwinKey(key) + twinValueBytes(value, depth);
+  for (const [key, value] of Object.entries(object)) bytes += checkTwinKey(key) + twinValueBytes(value);
   return bytes;
 }
 
-function twinValueBytes(value: Json, depth: number): number {
+function twinValueBytes(value: Json): number {
   if (value === null) throw invalidTwin('a value is null');
   if (typeof value === 'boolean') return 4;
   if (typeof value === 'number') return checkTwinNumber(value);
@@ -68,13 +79,15 @@ function twinValueBytes(value: Json, depth: number): number {
     if (bytes > valueBytes) throw invalidTwin(`a value has ${bytes} bytes, the limit is ${valueBytes}`);
     return bytes;
   }
-  if (isObject(value)) return objectBytes(value, depth + 1);
+  if (isObject(value)) return objectBytes(value);
   let bytes = 0;
-  for (const item of value) bytes += twinValueBytes(item, depth + 1);
+  for (const item of value) bytes += twinValueBytes(item);
   return bytes;
 }
 
 function checkTwinNumber(value: number): 8 {
+  // JSON text may hold numbers that no double can, such as 1e400.
+  if (!Number.isFinite(value)) throw invalidTwin('a number is out of range');
   // A number written with an exponent is a floating-point number to the service, however large.
   const whole = Number.isInteger(value) && !String(value).includes('e');
   if (whole && (value < lowestInteger || value > highestInteger))
@@ -92,6 +105,10 @@ function checkTwinKey(key: string): number {
 
 function textBytes(text: string): number {
   return Buffer.byteLength(text.replace(controlCharacters, ''));
+}
+
+function tooDeep(): ServiceError {
+  return invalidTwin(`nested deeper than ${depthLimit}`);
 }
 
 function invalidTwin(what: string): ServiceError {

@@ -1,5 +1,8 @@
 import { isObject, type Json, type JsonObject, setKey } from '../json.js';
+import type { HubSettings } from '../settings.js';
+import { isBasicTier } from '../tiers.js';
 import {
+  type Authentication,
   authenticationJson,
   type DeviceRecord,
   identityEtag,
@@ -28,7 +31,7 @@ export function deviceJson(device: DeviceRecord): JsonObject {
     connectionStateUpdatedTime: never,
     statusUpdatedTime: time(device.statusUpdatedAt),
     lastActivityTime: never,
-    cloudToDeviceMessageCount: 0,
+    cloudToDeviceMessageCount: device.queuedMessages,
     authentication: authenticationJson(device.auth),
     capabilities: { iotEdge: device.iotEdge },
     ...scopesJson(device),
@@ -51,8 +54,14 @@ export function moduleJson(module: ModuleRecord): JsonObject {
   };
 }
 
-/** A twin as /twins and queries show it: no keys, no generationId (§1.3). */
-export function twinJson(record: StoredRecord): JsonObject {
+/** The settings that a twin's looks depend on. */
+export type TwinSettings = Pick<HubSettings, 'tier' | 'twinThumbprintCase'>;
+
+/**
+ * A twin as /twins and queries show it: no keys, no generationId (§1.3); in tiers B1 to B3 neither tags nor
+ * properties (§5).
+ */
+export function twinJson(record: StoredRecord, settings: TwinSettings): JsonObject {
   const { twin, auth } = record;
   const body: JsonObject = { deviceId: record.deviceId };
   if (isModule(record)) body.moduleId = record.moduleId;
@@ -64,20 +73,32 @@ export function twinJson(record: StoredRecord): JsonObject {
     statusUpdateTime: isModule(record) ? never : time(record.statusUpdatedAt),
     connectionState: 'Disconnected',
     lastActivityTime: never,
-    cloudToDeviceMessageCount: 0,
+    cloudToDeviceMessageCount: isModule(record) ? 0 : record.queuedMessages,
     authenticationType: auth.type,
-    x509Thumbprint: authenticationJson(auth).x509Thumbprint,
+    x509Thumbprint: thumbprintsJson(auth, settings),
     modelId: '',
     version: twin.version,
-    tags: JSON.parse(twin.tags) as Json,
-    properties: {
+  });
+  if (!isBasicTier(settings)) {
+    body.tags = JSON.parse(twin.tags) as Json;
+    body.properties = {
       desired: withMetadata(twin.desired, twin.updatedAt, twin.desiredVersion),
       reported: withMetadata(twin.reported, 0, 1),
-    },
-  });
+    };
+  }
+  if (twin.configurations !== '{}') body.configurations = JSON.parse(twin.configurations) as Json;
   if (!isModule(record))
     Object.assign(body, { capabilities: { iotEdge: record.iotEdge }, ...scopesJson(record) });
   return body;
+}
+
+/** Twins were seen to spell the names with a capital, identities never do (§1.3). */
+function thumbprintsJson(auth: Authentication, { twinThumbprintCase }: TwinSettings): JsonObject {
+  const primary = auth.type === 'selfSigned' ? auth.primaryThumbprint : null;
+  const secondary = auth.type === 'selfSigned' ? auth.secondaryThumbprint : null;
+  return twinThumbprintCase === 'pascal'
+    ? { PrimaryThumbprint: primary, SecondaryThumbprint: secondary }
+    : { primaryThumbprint: primary, secondaryThumbprint: secondary };
 }
 
 /** Scopes are omitted when there are none (§1.3). */

@@ -1,93 +1,143 @@
 import type { StoredRecord } from './records.js';
 
-/** Through which door a record is looked at; each may lag behind writes by its own time (§1.6, §4). */
-export type View = 'get' | 'query' | 'export';
+/**
+ * Through which door a record is looked at; all but `now` may lag behind writes by a time of their own (§1.6, §4).
+ * Statistics are a query.
+ */
+export type View = 'now' | 'get' | 'query' | 'export';
 
-/** Writes that become visible together: those of one job, or one REST call. */
+/** The writes of one import job, which GET and exports show together. */
 export interface WriteGroup {
-  /** True for import jobs, whose effects also hide from GET and exports. */
-  readonly fromJob: boolean;
-  /** Milliseconds since 1970 when the group was complete; undefined while its job runs. */
+  /** Milliseconds since 1970 when the job ended; undefined while it runs. */
   finishedAt: number | undefined;
 }
 
-interface Hidden {
-  readonly group: WriteGroup;
-  /** What the record was before the group, undefined when it did not exist. */
+/** A write that some view may not show yet. */
+interface PastWrite {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** The import job that wrote; undefined for REST, which GET and exports show at once. */
+  readonly group: WriteGroup | undefined;
+  /** What the record was before, undefined when it did not exist. */
   readonly before: StoredRecord | undefined;
+  readonly deletes: boolean;
 }
 
 export interface Lags {
   readonly visibilityLag: number;
   readonly queryLag: number;
   readonly exportLag: number;
+  readonly queryGhosts: number;
 }
 
 /**
  * Keeps, for recent writes, what the record was before, so that slow views still show it. Costs nothing while every
- * lag is zero. A record written by two groups within a lag keeps only its oldest state: good enough to make a tool
- * meet stale reads, which is all this is for.
+ * lag is zero.
  */
 export class Visibility {
-  readonly #hidden = new Map<string, Hidden>();
+  /** Writes of a record, oldest first, by its key; the record that was written last stands last. */
+  readonly #past = new Map<string, PastWrite[]>();
+  /** Modules in {@link #past} that were deleted, by device: nobody must walk all ghosts to find those of a device. */
+  readonly #deletedModules = new Map<string, Set<string>>();
 
   constructor(
     readonly lags: Lags,
     readonly now: () => number,
   ) {}
 
-  /** Must be called before the write, with the state that the write replaces. */
-  noteWrite(key: string, before: StoredRecord | undefined, group: WriteGroup): void {
-    const { queryLag, visibilityLag, exportLag } = this.lags;
-    if (queryLag === 0 && (!group.fromJob || (visibilityLag === 0 && exportLag === 0))) return;
-    const earlier = this.#hidden.get(key);
-    if (earlier !== undefined && !this.#over(earlier.group))
-      this.#hidden.set(key, { group, before: earlier.before });
-    else this.#hidden.set(key, { group, before });
+  /** Must be called with each write: what it replaces, and what it leaves there. */
+  noteWrite(
+    key: string,
+    before: StoredRecord | undefined,
+    after: StoredRecord | undefined,
+    group: WriteGroup | undefined,
+  ): void {
+    const { queryLag, queryGhosts, visibilityLag, exportLag } = this.lags;
+    const lagging =
+      queryLag > 0 ||
+      (after === undefined && queryGhosts > 0) ||
+      (group !== undefined && (visibilityLag > 0 || exportLag > 0));
+    // A write that every view shows at once still covers an earlier one that they do not.
+    if (!lagging && !this.#past.has(key)) return;
+    this.#sweep();
+    const writes = this.#past.get(key) ?? [];
+    // What came before a write that everybody sees is of no use any more.
+    writes.splice(0, writes.findLastIndex((write) => this.#over(write)) + 1);
+    writes.push({ at: this.now(), group, before, deletes: after === undefined });
+    this.#past.delete(key);
+    this.#past.set(key, writes);
+    const slash = key.indexOf('/');
+    if (after !== undefined || slash === -1) return;
+    const deviceId = key.slice(0, slash);
+    const deleted = this.#deletedModules.get(deviceId);
+    if (deleted === undefined) this.#deletedModules.set(deviceId, new Set([key]));
+    else deleted.add(key);
   }
 
-  /** The record as `view` shows it, given what it is now. */
+  /** The record as `view` shows it, given what it is now: as the latest write that the view shows has left it. */
   see<T extends StoredRecord>(key: string, current: T | undefined, view: View): T | undefined {
-    if (this.#hidden.size === 0) return current;
-    const hidden = this.#hidden.get(key);
-    if (hidden === undefined) return current;
-    if (this.#over(hidden.group)) {
-      this.#hidden.delete(key);
-      return current;
+    if (this.#past.size === 0 || view === 'now') return current;
+    const writes = this.#past.get(key);
+    if (writes === undefined) return current;
+    let seen: StoredRecord | undefined = current;
+    for (let i = writes.length - 1; i >= 0; i--) {
+      const write = writes[i];
+      if (write === undefined || this.#shown(write, view)) break;
+      seen = write.before;
     }
-    return this.#shown(hidden.group, view) ? current : (hidden.before as T | undefined);
+    return seen as T | undefined;
   }
 
-  /** Records that are gone but that `view` still shows. `isGone` tells by key. */
-  *ghosts(view: View, isGone: (key: string) => boolean): Iterable<StoredRecord> {
-    for (const [key, hidden] of this.#hidden) {
-      if (hidden.before !== undefined && isGone(key) && !this.#shown(hidden.group, view)) yield hidden.before;
+  /** Keys of devices that `see` may show otherwise than they are now. */
+  *devices(): Iterable<string> {
+    this.#sweep();
+    for (const key of this.#past.keys()) if (!key.includes('/')) yield key;
+  }
+
+  /** Keys of modules of a device that were deleted of late. */
+  deletedModules(deviceId: string): Iterable<string> {
+    return this.#deletedModules.get(deviceId) ?? [];
+  }
+
+  /** Lets every view show a record as it is now, or all records when no key is given. */
+  forget(key?: string): void {
+    if (key !== undefined) {
+      this.#drop(key);
+      return;
+    }
+    this.#past.clear();
+    this.#deletedModules.clear();
+  }
+
+  /** Forgets the oldest writes as far as every view shows them. */
+  #sweep(): void {
+    for (const [key, writes] of this.#past) {
+      if (!writes.every((write) => this.#over(write))) return;
+      this.#drop(key);
     }
   }
 
-  /** Forgets every difference between views. */
-  forget(): void {
-    this.#hidden.clear();
+  #drop(key: string): void {
+    if (!this.#past.delete(key)) return;
+    const slash = key.indexOf('/');
+    if (slash === -1) return;
+    const deviceId = key.slice(0, slash);
+    const deleted = this.#deletedModules.get(deviceId);
+    if (deleted?.delete(key) === true && deleted.size === 0) this.#deletedModules.delete(deviceId);
   }
 
-  /** True when every view shows the current state of everything. */
-  get settled(): boolean {
-    return this.#hidden.size === 0;
-  }
-
-  #lag(group: WriteGroup, view: View): number {
-    if (view === 'query') return this.lags.queryLag;
-    if (!group.fromJob) return 0;
-    return view === 'get' ? this.lags.visibilityLag : this.lags.exportLag;
-  }
-
-  #shown(group: WriteGroup, view: View): boolean {
-    const lag = this.#lag(group, view);
+  #shown({ at, group, deletes }: PastWrite, view: View): boolean {
+    const { lags } = this;
+    if (view === 'query') {
+      const lag = deletes ? lags.queryLag + lags.queryGhosts : lags.queryLag;
+      return lag === 0 || this.now() >= at + lag;
+    }
+    const lag = group === undefined ? 0 : view === 'get' ? lags.visibilityLag : lags.exportLag;
     if (lag === 0) return true;
-    return group.finishedAt !== undefined && this.now() >= group.finishedAt + lag;
+    return group?.finishedAt !== undefined && this.now() >= group.finishedAt + lag;
   }
 
-  #over(group: WriteGroup): boolean {
-    return this.#shown(group, 'get') && this.#shown(group, 'query') && this.#shown(group, 'export');
+  #over(write: PastWrite): boolean {
+    return this.#shown(write, 'get') && this.#shown(write, 'query') && this.#shown(write, 'export');
   }
 }

@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.js';
+import { requireStandardTier } from '../tiers.js';
 import type { WantedIdentity } from './identity.js';
 import {
   type Authentication,
@@ -21,7 +22,7 @@ export interface Write {
 
 /**
  * Creates a device, with its system modules when it is an edge.
- * @throws {ServiceError} DeviceAlreadyExists, IotHubQuotaExceeded, scope errors.
+ * @throws {ServiceError} DeviceAlreadyExists, IotHubQuotaExceeded, scope errors, OperationNotAvailableInCurrentTier.
  */
 export function createDevice(
   store: RegistryStore,
@@ -30,6 +31,7 @@ export function createDevice(
   write: Write,
 ): DeviceRecord {
   if (store.device(wanted.deviceId) !== undefined) throw deviceExists(wanted.deviceId);
+  if (wanted.iotEdge) requireStandardTier(store.settings);
   const generationId = store.mintGenerationId();
   const record: DeviceRecord = {
     deviceId: wanted.deviceId,
@@ -41,6 +43,7 @@ export function createDevice(
     auth: wanted.auth ?? mintKeys(store),
     iotEdge: wanted.iotEdge,
     ...placeDevice(store, write.door, wanted, undefined, generationId),
+    queuedMessages: 0,
     twin,
   };
   store.setDevice(record, write.group);
@@ -51,6 +54,7 @@ export function createDevice(
 /**
  * Replaces the whole identity of a device: what the client left out is cleared, missing keys are minted anew (§1.4).
  * `twin` left out keeps the twin.
+ * @throws {ServiceError} scope errors, OperationNotAvailableInCurrentTier.
  */
 export function replaceDevice(
   store: RegistryStore,
@@ -59,6 +63,7 @@ export function replaceDevice(
   write: Write,
   twin: Twin = before.twin,
 ): DeviceRecord {
+  if (wanted.iotEdge) requireStandardTier(store.settings);
   const record: DeviceRecord = {
     deviceId: before.deviceId,
     generationId: before.generationId,
@@ -69,6 +74,7 @@ export function replaceDevice(
     auth: wanted.auth ?? mintKeys(store),
     iotEdge: wanted.iotEdge,
     ...placeDevice(store, write.door, wanted, before, before.generationId),
+    queuedMessages: before.queuedMessages,
     twin,
   };
   store.setDevice(record, write.group);
@@ -81,7 +87,7 @@ export function replaceDevice(
 
 /**
  * Creates a module on an existing device.
- * @throws {ServiceError} ModuleAlreadyExistsOnDevice, DeviceNotFound, quota errors.
+ * @throws {ServiceError} ModuleAlreadyExistsOnDevice, DeviceNotFound, quota errors, OperationNotAvailableInCurrentTier.
  */
 export function createModule(
   store: RegistryStore,
@@ -89,6 +95,7 @@ export function createModule(
   twin: Twin,
   write: Write,
 ): ModuleRecord {
+  requireStandardTier(store.settings);
   if (store.device(wanted.deviceId) === undefined) throw deviceMissing(wanted.deviceId);
   if (store.module(wanted.deviceId, wanted.moduleId) !== undefined) {
     throw new ServiceError(
@@ -147,20 +154,25 @@ export function moduleMissing(moduleId: string): ServiceError {
 
 /** The service makes $edgeAgent and $edgeHub with an edge identity: managedBy iotEdge, no authentication (§6). */
 export function createSystemModules(store: RegistryStore, deviceId: string, group?: WriteGroup): void {
-  for (const moduleId of systemModuleIds) {
-    if (store.module(deviceId, moduleId) !== undefined) continue;
-    const record: ModuleRecord = {
+  for (const module of systemModules(store, deviceId)) store.setModule(module, group);
+}
+
+/** Those system modules of an edge device that are not there, minted. */
+export function systemModules(store: RegistryStore, deviceId: string): ModuleRecord[] {
+  return systemModuleIds
+    .filter((moduleId) => store.module(deviceId, moduleId) === undefined)
+    .map((moduleId) => ({
       deviceId,
       moduleId,
       generationId: store.mintGenerationId(),
       etag: store.mintEtag(),
       managedBy: 'iotEdge',
-      auth: { type: 'none' },
+      auth: noAuthentication,
       twin: freshTwin,
-    };
-    store.setModule(record, group);
-  }
+    }));
 }
+
+const noAuthentication: Authentication = { type: 'none' };
 
 function mintKeys(store: RegistryStore): Authentication {
   return { type: 'sas', primaryKey: store.mintKey(), secondaryKey: store.mintKey() };

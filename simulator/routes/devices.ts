@@ -1,11 +1,19 @@
-import { ServiceError } from '../errors.js';
 import type { JsonObject } from '../json.js';
 import { readIdentity, restRules } from '../records/identity.js';
 import { freshTwin, identityEtag } from '../records/records.js';
 import { deviceJson } from '../records/views.js';
 import { createDevice, deviceMissing, replaceDevice, type Write } from '../records/writes.js';
 import type { Call, Reply, Route } from '../router.js';
-import { checkIfMatch, id, ok, okWithEtag, readIfMatch, readObject, requireIfMatch } from './reply.js';
+import {
+  checkIfMatch,
+  checkSameId,
+  id,
+  ok,
+  okWithEtag,
+  readIfMatch,
+  readObject,
+  requireIfMatch,
+} from './reply.js';
 
 const rest: Write = { door: 'rest' };
 
@@ -45,9 +53,7 @@ function putDevice(call: Call): Reply {
   const { store } = call.hub;
   const deviceId = id(call.params, 0);
   const body = readObject(call.body);
-  if (body.deviceId !== undefined && body.deviceId !== deviceId) {
-    throw new ServiceError('ArgumentInvalid', 'The device id in the body differs from the one in the path.');
-  }
+  checkSameId('device', body.deviceId, deviceId);
   const wanted = readIdentity(body, deviceId, undefined, restRules);
   const ifMatch = readIfMatch(call);
   const before = store.device(deviceId);

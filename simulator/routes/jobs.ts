@@ -14,13 +14,19 @@ export const jobRoutes: readonly Route[] = [
     name: 'GET /jobs',
     access: { rights, actions: ['jobs/read'] },
     operation: 'jobs',
-    handle: ({ hub }) => ok(hub.jobs.list()),
+    handle: ({ hub }) => {
+      hub.jobs.checkTier();
+      return ok(hub.jobs.list());
+    },
   },
   {
     name: 'GET /jobs/{id}',
     access: { rights, actions: ['jobs/read'] },
     operation: 'jobs',
-    handle: ({ hub, params }) => ok(hub.jobs.get(id(params, 0))),
+    handle: ({ hub, params }) => {
+      hub.jobs.checkTier();
+      return ok(hub.jobs.get(id(params, 0)));
+    },
   },
   {
     name: 'DELETE /jobs/{id}',
@@ -35,6 +41,7 @@ async function createJob({ hub, body }: Call): Promise<Reply> {
 }
 
 function cancelJob({ hub, params }: Call): Reply {
+  hub.jobs.checkTier();
   hub.jobs.cancel(id(params, 0));
   return { status: 204 };
 }

@@ -5,7 +5,16 @@ import { freshTwin, identityEtag } from '../records/records.js';
 import { moduleJson } from '../records/views.js';
 import { createModule, deviceMissing, moduleMissing, replaceModule, type Write } from '../records/writes.js';
 import type { Call, Reply, Route } from '../router.js';
-import { checkIfMatch, id, ok, okWithEtag, readIfMatch, readObject, requireIfMatch } from './reply.js';
+import {
+  checkIfMatch,
+  checkSameId,
+  id,
+  ok,
+  okWithEtag,
+  readIfMatch,
+  readObject,
+  requireIfMatch,
+} from './reply.js';
 
 const rest: Write = { door: 'rest' };
 
@@ -41,13 +50,14 @@ function putModule(call: Call): Reply {
   const moduleId = id(call.params, 1);
   checkSasQuirk(call, deviceId);
   const body = readObject(call.body);
-  if (body.moduleId !== undefined && body.moduleId !== moduleId) {
-    throw new ServiceError('ArgumentInvalid', 'The module id in the body differs from the one in the path.');
-  }
+  checkSameId('device', body.deviceId, deviceId);
+  checkSameId('module', body.moduleId, moduleId);
   const wanted = { ...readIdentity(body, deviceId, moduleId, restRules), moduleId };
   const ifMatch = readIfMatch(call);
-  if (moduleId.startsWith('$'))
+  if (moduleId.startsWith('$')) {
+    if (ifMatch !== undefined) throw reserved();
     throw new ServiceError('ArgumentInvalid', 'The module identifier is reserved.');
+  }
   if (ifMatch === undefined) {
     const made = createModule(store, wanted, freshTwin, rest);
     return okWithEtag(moduleJson(made), identityEtag(made.etag));
@@ -65,14 +75,17 @@ function deleteModule(call: Call): Reply {
   const moduleId = id(call.params, 1);
   checkSasQuirk(call, deviceId);
   const ifMatch = requireIfMatch(call);
-  if (moduleId.startsWith('$')) {
-    throw new ServiceError('SystemModuleModifyUnauthorizedAccess', 'Unauthorized to modify reserved module.');
-  }
+  if (moduleId.startsWith('$')) throw reserved();
   const before = store.module(deviceId, moduleId);
   if (before === undefined) throw moduleMissing(moduleId);
   checkIfMatch(ifMatch, identityEtag(before.etag));
   store.removeModule(deviceId, moduleId);
   return { status: 204 };
+}
+
+/** What changes of system modules are answered with (§3). */
+function reserved(): ServiceError {
+  return new ServiceError('SystemModuleModifyUnauthorizedAccess', 'Unauthorized to modify reserved module.');
 }
 
 /** Under SAS, module identity calls on a missing or disabled device answer 401 (§1.5, seen live). */

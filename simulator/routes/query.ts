@@ -14,11 +14,9 @@ export const queryRoutes: readonly Route[] = [
 function runQuery(call: Call): Reply {
   const text = readObject(call.body).query;
   if (typeof text !== 'string') throw new ServiceError('ArgumentInvalid', "BadRequest: 'query' is missing");
-  const asked = call.header('x-ms-max-item-count');
-  const size = asked === undefined ? undefined : Number(asked);
-  if (size !== undefined && !(Number.isInteger(size) && size > 0)) {
-    throw new ServiceError('ArgumentInvalid', 'BadRequest: x-ms-max-item-count');
-  }
+  // What is not acceptable as a size is replaced by another one (§1.6).
+  const asked = Number(call.header('x-ms-max-item-count') ?? Number.NaN);
+  const size = Number.isInteger(asked) && asked > 0 ? asked : undefined;
   // An empty token, which some clients send for the first page, counts as none.
   const page = call.hub.queries.page(text, size, call.header('x-ms-continuation') || undefined);
   const more = page.continuation === undefined ? {} : { 'x-ms-continuation': page.continuation };

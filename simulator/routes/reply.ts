@@ -29,10 +29,13 @@ export function readObject(body: Buffer): JsonObject {
   return parsed;
 }
 
-/** The If-Match header without its quotes: all Microsoft clients send `"*"` quoted (§1.4). */
+/**
+ * The If-Match header without its quotes and without the mark of a weak etag: all Microsoft clients send `"*"` quoted
+ * (§1.4). An empty header counts as none.
+ */
 export function readIfMatch(call: Call): string | undefined {
-  const value = call.header('if-match')?.trim();
-  return value === undefined ? undefined : value.replace(/^"(.*)"$/s, '$1');
+  const value = call.header('if-match')?.trim() ?? '';
+  return value === '' ? undefined : value.replace(/^(?:W\/)?"(.*)"$/s, '$1');
 }
 
 /** @throws {ServiceError} PreconditionFailed when there is no If-Match. */
@@ -46,4 +49,13 @@ export function requireIfMatch(call: Call): string {
 export function checkIfMatch(given: string, current: string): void {
   if (given === '*' || given === current) return;
   throw new ServiceError('PreconditionFailed', 'PreconditionFailed, ETag may be invalid.');
+}
+
+/**
+ * A body may leave out what the path says, but not say something else.
+ * @throws {ServiceError} ArgumentInvalid
+ */
+export function checkSameId(kind: 'device' | 'module', inBody: Json | undefined, inPath: string): void {
+  if (inBody === undefined || inBody === null || inBody === inPath) return;
+  throw new ServiceError('ArgumentInvalid', `The ${kind} id in the body differs from the one in the path.`);
 }

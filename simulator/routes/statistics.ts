@@ -13,11 +13,12 @@ export const statisticsRoutes: readonly Route[] = [
   },
 ];
 
+/** Statistics lag like queries (§1.6). */
 function deviceStatistics({ hub }: Call): Reply {
-  const { deviceCount, disabledCount } = hub.store;
+  const { devices, disabled } = hub.store.seeCounts('query');
   return ok({
-    totalDeviceCount: deviceCount,
-    enabledDeviceCount: deviceCount - disabledCount,
-    disabledDeviceCount: disabledCount,
+    totalDeviceCount: devices,
+    enabledDeviceCount: devices - disabled,
+    disabledDeviceCount: disabled,
   });
 }

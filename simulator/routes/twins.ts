@@ -6,32 +6,38 @@ import { changeTwin, readSection } from '../records/twins.js';
 import { twinJson } from '../records/views.js';
 import { deviceMissing } from '../records/writes.js';
 import type { Call, Reply, Route } from '../router.js';
+import { requireStandardTier } from '../tiers.js';
 import { checkIfMatch, id, okWithEtag, readIfMatch, readObject } from './reply.js';
 
 const read = { rights: ['ServiceConnect'], actions: ['twins/read'] } as const;
 const write = { rights: ['ServiceConnect'], actions: ['twins/write'] } as const;
 
-export const twinRoutes: readonly Route[] = ['/twins/{id}', '/twins/{id}/modules/{mid}'].flatMap(
-  (path): Route[] => [
-    { name: `GET ${path}`, access: read, operation: 'twinReads', handle: getTwin },
-    {
-      name: `PATCH ${path}`,
-      access: write,
-      operation: 'twinUpdates',
-      handle: (call) => writeTwin(call, 'merge'),
-    },
-    {
-      name: `PUT ${path}`,
-      access: write,
-      operation: 'twinUpdates',
-      handle: (call) => writeTwin(call, 'replace'),
-    },
-  ],
+const paths = ['/twins/{id}', '/twins/{id}/modules/{mid}'] as const;
+
+export const twinReadRoutes: readonly Route[] = paths.map(
+  (path): Route => ({ name: `GET ${path}`, access: read, operation: 'twinReads', handle: getTwin }),
 );
+
+export const twinWriteRoutes: readonly Route[] = paths.flatMap((path): Route[] => [
+  {
+    name: `PATCH ${path}`,
+    access: write,
+    operation: 'twinUpdates',
+    handle: (call) => writeTwin(call, 'merge'),
+  },
+  {
+    name: `PUT ${path}`,
+    access: write,
+    operation: 'twinUpdates',
+    handle: (call) => writeTwin(call, 'replace'),
+  },
+]);
 
 function getTwin({ hub, params }: Call): Reply {
   const record = seeTwin(hub, params);
-  return okWithEtag(twinJson(record), twinEtag(record.twin.version));
+  // There are no modules in these tiers, but devices have a twin of sorts (§5).
+  if (isModule(record)) requireStandardTier(hub.settings);
+  return okWithEtag(twinJson(record, hub.settings), twinEtag(record.twin.version));
 }
 
 function writeTwin(call: Call, how: 'merge' | 'replace'): Reply {
@@ -43,7 +49,8 @@ function writeTwin(call: Call, how: 'merge' | 'replace'): Reply {
   const body = readObject(call.body);
   const ifMatch = readIfMatch(call);
   if (ifMatch !== undefined) checkIfMatch(ifMatch, twinEtag(record.twin.version));
-  if (isModule(record) && record.moduleId.startsWith('$')) {
+  const reserved = isModule(record) && record.moduleId.startsWith('$');
+  if (reserved && call.hub.settings.systemModuleTwins === 'refuse') {
     throw new ServiceError('SystemModuleModifyUnauthorizedAccess', 'Unauthorized to modify reserved module.');
   }
   const properties = body.properties;
@@ -57,7 +64,7 @@ function writeTwin(call: Call, how: 'merge' | 'replace'): Reply {
   const changed = { ...record, twin: changeTwin(record.twin, change, how, call.hub.clock.now()) };
   if (isModule(changed)) store.setModule(changed);
   else store.setDevice(changed);
-  return okWithEtag(twinJson(changed), twinEtag(changed.twin.version));
+  return okWithEtag(twinJson(changed, call.hub.settings), twinEtag(changed.twin.version));
 }
 
 /** The twin of a missing module answers DeviceNotFound, not ModuleNotFound (§7, seen live). */

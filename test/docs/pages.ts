@@ -32,7 +32,7 @@ export function pages(): string[] {
 /** The sources of a room, by path. */
 export function sources(rooms: readonly string[] = ROOMS): { path: string; text: string }[] {
   return rooms.flatMap((room) =>
-    readdirSync(`${ROOT}${room}`)
+    (readdirSync(`${ROOT}${room}`, { recursive: true }) as string[])
       .filter((name) => name.endsWith('.ts'))
       .map((name) => ({ path: `${room}/${name}`, text: read(`${room}/${name}`) })),
   );

@@ -38,6 +38,26 @@ describe('the certificate authority', () => {
     expect(readFileSync(path.join(caDir, 'ca.pem'), 'utf8')).toBe(all[0]?.cert);
   });
 
+  it('signs one certificate for the same names, kept privately, and others for others', async () => {
+    const certificates = () => readdirSync(caDir).filter((name) => name.startsWith('server-'));
+    const serve = async (...names: string[]) => {
+      const sim = await startSimulator({ hubs: names.map((name) => ({ name })), caDir });
+      await sim.close();
+    };
+    await serve('a', 'b');
+    const [file = ''] = certificates();
+    expect(mode(path.join(caDir, file))).toBe(0o600);
+    const made = readFileSync(path.join(caDir, file), 'utf8');
+    await serve('a', 'b');
+    expect(readFileSync(path.join(caDir, file), 'utf8')).toBe(made);
+    await serve('a');
+    expect(certificates()).toHaveLength(2);
+    // One of another authority would not be trusted.
+    writeFileSync(path.join(caDir, 'ca-key.pem'), 'rubbish');
+    await serve('a');
+    expect(certificates()).toHaveLength(3);
+  });
+
   it('is made anew when it is damaged', async () => {
     const first = await loadAuthority(caDir);
     writeFileSync(path.join(caDir, 'ca-key.pem'), 'rubbish');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { generateFleet } from '../../simulator/index.js';
+import { defaultSettings, generateFleet, type HubSettings } from '../../simulator/index.js';
 import { type Azurite, readBlob, startAzurite } from './azurite.js';
 import { jobIdOf, type RestClient } from './client.js';
 import { type Stand, startStand } from './stand.js';
@@ -22,6 +22,7 @@ beforeEach(() => {
   const { hub } = stand;
   hub.clear();
   hub.clearFaults();
+  hub.set(defaultSettings);
 });
 
 describe('export job', () => {
@@ -138,5 +139,110 @@ describe('export job', () => {
     expect(ended.status).toBe('completed');
     expect(text).toContain('"device-000400"');
     expect(text).not.toContain('"later"');
+  });
+});
+
+describe('export switches', () => {
+  const key = Buffer.alloc(32, 1).toString('base64');
+  const print = 'A'.repeat(40);
+
+  /** The blob of an export with these settings. */
+  async function exported(settings: Partial<HubSettings>, excludeKeysInExport = false): Promise<string> {
+    stand.hub.set(settings);
+    const container = await nextContainer();
+    const outputBlobContainerUri = azurite.uri(container);
+    const job = await client.job({ type: 'export', outputBlobContainerUri, excludeKeysInExport });
+    expect(job.status).toBe('completed');
+    return readBlob(container, 'devices.txt');
+  }
+
+  it('exportExcludedKeys: nothing of the authentication, or all but the keys', async () => {
+    stand.hub.load([
+      { deviceId: 's', authentication: { type: 'sas', primaryKey: key, secondaryKey: key } },
+      {
+        deviceId: 'x',
+        authentication: { type: 'selfSigned', primaryThumbprint: print, secondaryThumbprint: null },
+      },
+    ]);
+    const nothing = await exported({ exportExcludedKeys: 'noAuthentication' }, true);
+    expect(nothing.match(/"authentication":null/g)).toHaveLength(2);
+    const nullKeys = await exported({ exportExcludedKeys: 'nullKeys' }, true);
+    const authentications = nullKeys
+      .split('\r\n')
+      .slice(1, 3)
+      .map((line) => (JSON.parse(line) as { authentication: unknown }).authentication);
+    const symmetricKey = { primaryKey: null, secondaryKey: null };
+    expect(authentications).toEqual([
+      { symmetricKey, x509Thumbprint: { primaryThumbprint: null, secondaryThumbprint: null }, type: 'sas' },
+      {
+        symmetricKey,
+        x509Thumbprint: { primaryThumbprint: print, secondaryThumbprint: null },
+        type: 'selfSigned',
+      },
+    ]);
+    expect(await exported({}, false)).toContain(key);
+  });
+
+  it('exportWarning: with it, or without, and never when keys are in the file', async () => {
+    stand.hub.load([{ deviceId: 'd' }]);
+    const first = (text: string) => text.split('\r\n')[0];
+    expect(first(await exported({}, true))).toMatch(/^WARNING/);
+    expect(first(await exported({}, false))).toMatch(/^\{"id":"d"/);
+    expect(first(await exported({ exportWarning: false }, true))).toMatch(/^\{"id":"d"/);
+  });
+
+  it('exportLineEnd and exportFinalLineEnd: every combination', async () => {
+    stand.hub.load([{ deviceId: 'a' }, { deviceId: 'b' }]);
+    const ends = (text: string) => text.replace(/\{.*\}/g, '{}').replace(/^WARNING.*/, 'W');
+    const found = [];
+    for (const exportLineEnd of ['crlf', 'lf'] as const) {
+      for (const exportFinalLineEnd of [true, false]) {
+        const settings = { exportLineEnd, exportFinalLineEnd };
+        found.push(ends(await exported(settings)), ends(await exported(settings, true)));
+      }
+    }
+    expect(found).toEqual([
+      '{}\r\n{}\r\n',
+      'W\r\n{}\r\n{}\r\n',
+      '{}\r\n{}',
+      'W\r\n{}\r\n{}',
+      '{}\n{}\n',
+      'W\n{}\n{}\n',
+      '{}\n{}',
+      'W\n{}\n{}',
+    ]);
+  });
+
+  it('exportFinalLineEnd off, exportBom on: an empty hub makes an empty file, but for the mark', async () => {
+    expect(await exported({ exportFinalLineEnd: false })).toBe('');
+    expect(await exported({ exportFinalLineEnd: true, exportBom: true })).toBe('\uFEFF');
+    stand.hub.load([{ deviceId: 'a' }]);
+    expect(await exported({})).toMatch(/^\uFEFF\{/);
+  });
+
+  it('exportReported and exportParentScopes', async () => {
+    stand.hub.load([
+      { deviceId: 'p', iotEdge: true, reported: { fw: 1 } },
+      { deviceId: 'c', iotEdge: true, parent: 'p' },
+    ]);
+    const plain = await exported({});
+    expect(plain).not.toContain('"fw"');
+    expect(plain).toContain('"parentScopes"');
+    const other = await exported({ exportReported: true, exportParentScopes: false });
+    expect(other).toContain('"reported":{"fw":1}');
+    expect(other).not.toContain('"parentScopes"');
+  });
+
+  it('a file made with any of them can be imported', async () => {
+    const fleet = [...generateFleet({ devices: 60, seed: 11, edgeShare: 0 })];
+    stand.hub.load(fleet);
+    stand.hub.set({ exportLineEnd: 'lf', exportFinalLineEnd: false, exportBom: true });
+    const container = await nextContainer();
+    const uri = azurite.uri(container);
+    await client.job({ type: 'export', outputBlobContainerUri: uri });
+    stand.hub.clear();
+    await client.job({ type: 'import', inputBlobContainerUri: uri, outputBlobContainerUri: uri });
+    expect(await readBlob(container, 'importErrors.log')).toBe('');
+    expect(stand.hub.store.deviceCount + stand.hub.store.moduleCount).toBe(60);
   });
 });

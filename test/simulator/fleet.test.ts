@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type FleetRecord, generateFleet } from '../../simulator/index.js';
+import { defaultSettings, type FleetRecord, type FullRecord, generateFleet } from '../../simulator/index.js';
 import { checkId, checkKey, checkThumbprint, checkTwinSection } from '../../simulator/records/validation.js';
 import { type Stand, startStand } from './stand.js';
 
@@ -103,5 +103,110 @@ describe('a generated fleet', () => {
     expect(() => stand.hub.load([{ deviceId: 'x', parent: 'leaf' }])).toThrow(
       /before its parent edge 'leaf'/,
     );
+  });
+});
+
+describe('a dump and a load', () => {
+  const copy = (): FullRecord[] =>
+    Array.from(stand.hub.dump(), (record) => JSON.parse(JSON.stringify(record)) as FullRecord);
+  const other = () => stand.sim.hub('b');
+  beforeEach(() => {
+    other().reset();
+    stand.hub.reset();
+  });
+
+  const put = (path: string, body: object, ifMatch?: string) =>
+    stand.client.ask('PUT', path, { body, headers: ifMatch === undefined ? {} : { 'if-match': ifMatch } });
+
+  it('are exact for a whole fleet', () => {
+    stand.hub.load(generateFleet({ devices: 800, seed: 9 }));
+    const dump = copy();
+    expect(other().load(dump)).toBe(dump.length);
+    expect([...other().dump()]).toEqual(dump);
+    expect([other().store.deviceCount, other().store.moduleCount]).toEqual([
+      stand.hub.store.deviceCount,
+      stand.hub.store.moduleCount,
+    ]);
+    expect(other().store.seeCounts('now')).toEqual(stand.hub.store.seeCounts('now'));
+  });
+
+  it('carry what only time and writes bring about', async () => {
+    stand.hub.load([{ deviceId: 'd' }, { deviceId: 'd', moduleId: 'm' }]);
+    await put('/devices/d', { deviceId: 'd', status: 'disabled' }, '*');
+    await put('/twins/d', { tags: { __proto__: null, a: 1 }, properties: { desired: { x: 1 } } });
+    await put('/twins/d', { properties: { desired: { x: 2 } } });
+    // Made an edge later: an empty suffix, and system modules that stand behind the other.
+    await put('/devices/d', { deviceId: 'd', capabilities: { iotEdge: true }, deviceScope: '' }, '*');
+    const dump = copy();
+    expect(dump.map(({ moduleId }) => moduleId)).toEqual([undefined, 'm', '$edgeAgent', '$edgeHub']);
+    expect(dump[0]).toMatchObject({
+      deviceScope: 'ms-azure-iot-edge://d-',
+      twinVersion: 3,
+      desiredVersion: 3,
+      twinEtag: 'AAAAAAAAAAM=',
+    });
+    expect(dump[0]?.statusUpdatedAt).toBeGreaterThan(0);
+    expect(dump[0]?.twinUpdatedAt).toBeGreaterThan(0);
+    other().load(dump);
+    expect([...other().dump()]).toEqual(dump);
+    const seen = async (path: string) => (await stand.client.ask('GET', path)).json;
+    const before = [await seen('/devices/d'), await seen('/twins/d'), await seen('/devices/d/modules')];
+    stand.hub.clear();
+    stand.hub.load(dump);
+    expect([await seen('/devices/d'), await seen('/twins/d'), await seen('/devices/d/modules')]).toEqual(
+      before,
+    );
+  });
+
+  it('keep an edge device without system modules as it is', () => {
+    stand.hub.load([{ deviceId: 'e', iotEdge: true }]);
+    const [edge] = copy();
+    other().load(edge === undefined ? [] : [edge]);
+    expect(other().store.moduleCount).toBe(0);
+  });
+
+  it('leave etags and generation ids of the loaded records to them', async () => {
+    stand.hub.load([{ deviceId: 'd' }, { deviceId: 'e' }]);
+    const dump = copy();
+    stand.hub.clear();
+    // As if a hub with the same seed had made the records that come.
+    const ahead = (etag = '') =>
+      Buffer.from(String(Number(Buffer.from(etag, 'base64')) + 1)).toString('base64');
+    const generation = (id = '') => String(BigInt(id) + 1n);
+    const last = dump.at(-1);
+    stand.hub.load([
+      { deviceId: 'x', etag: ahead(last?.etag), generationId: generation(last?.generationId) },
+    ]);
+    const made = (await put('/devices/y', { deviceId: 'y' })).json;
+    expect(made.etag).not.toBe(ahead(last?.etag));
+    expect(made.generationId).not.toBe(generation(last?.generationId));
+  });
+
+  it('replace records with the same ids, and keep the others', () => {
+    stand.hub.load([
+      { deviceId: 'd', status: 'disabled' },
+      { deviceId: 'keep', status: 'disabled' },
+    ]);
+    stand.hub.load([{ deviceId: 'd', tags: { new: true } }]);
+    expect(copy()).toMatchObject([{ deviceId: 'd', status: 'enabled' }, { deviceId: 'keep' }]);
+    expect(stand.hub.store.seeCounts('now')).toEqual({ devices: 2, disabled: 1 });
+  });
+
+  it('see nothing of what is written while they run', () => {
+    stand.hub.load([{ deviceId: 'a' }, { deviceId: 'b' }]);
+    const dump = stand.hub.dump()[Symbol.iterator]();
+    expect(dump.next().value).toMatchObject({ deviceId: 'a' });
+    stand.hub.load([{ deviceId: 'b', tags: { late: 1 } }, { deviceId: 'c' }]);
+    expect(dump.next().value).toMatchObject({ deviceId: 'b', tags: {} });
+    expect(dump.next().done).toBe(true);
+  });
+
+  it('start from nothing after a reset', () => {
+    stand.hub.load(generateFleet({ devices: 100, seed: 2 }));
+    stand.hub.set({ maxRecords: 1, queryGhosts: 1000 });
+    stand.hub.reset();
+    expect([...stand.hub.dump()]).toEqual([]);
+    expect(stand.hub.store.seeCounts('query')).toEqual({ devices: 0, disabled: 0 });
+    expect(stand.hub.settings).toEqual(defaultSettings);
   });
 });

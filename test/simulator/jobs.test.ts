@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
+import { checkJobFault } from '../../simulator/jobs/job-faults.js';
 import { until } from '../support/until.js';
 import { type Azurite, readBlob, startAzurite, writeBlob } from './azurite.js';
 import { asText, jobIdOf } from './client.js';
@@ -18,6 +19,7 @@ afterAll(async () => {
   await azurite.stop();
 });
 beforeEach(() => {
+  stand.sim.clock.reset();
   stand.hub.clear();
   stand.hub.clearFaults();
   stand.hub.set({ rate: 0, startDelay: 0, visibilityLag: 0, exportLag: 0 });
@@ -26,6 +28,7 @@ beforeEach(() => {
 const create = (body: object) => stand.client.ask('POST', '/jobs/create', { body });
 const exportTo = (outputBlobContainerUri: string) => create({ type: 'export', outputBlobContainerUri });
 const getJob = async (jobId: string) => (await stand.client.ask('GET', `/jobs/${jobId}`)).json;
+const statusOf = async (jobId: string) => asText((await getJob(jobId)).status);
 const lines = (ids: readonly string[]) =>
   ids.map((id) => `${JSON.stringify({ id, status: 'enabled' })}\r\n`).join('');
 
@@ -112,6 +115,12 @@ describe('creating a job', () => {
       { type: 'import', outputBlobContainerUri: uri },
       { type: 'export' },
       { type: 'backup', outputBlobContainerUri: uri },
+      { type: 'scheduleUpdateTwin', outputBlobContainerUri: uri },
+      { type: 'unknown', outputBlobContainerUri: uri },
+      { type: 7, outputBlobContainerUri: uri },
+      { type: 'export', outputBlobContainerUri: uri, excludeKeysInExport: 'yes' },
+      { type: 'export', outputBlobContainerUri: uri, storageAuthenticationType: 'magic' },
+      { type: 'export', outputBlobContainerUri: uri, identity: 'me' },
       { type: 'export', outputBlobContainerUri: 5 },
     ];
     for (const body of bad) {
@@ -186,6 +195,48 @@ describe('a job', () => {
     expect((await stand.client.ask('DELETE', `/jobs/${jobId}`)).status).toBe(500);
     expect((await stand.client.ask('DELETE', '/jobs/unknown')).status).toBe(500);
     expect((await stand.client.ask('GET', '/jobs/unknown')).headers['iothub-errorcode']).toBe('JobNotFound');
+  });
+
+  it('takes its simulated time when the clock is fast', async () => {
+    const { clock } = stand.sim;
+    clock.setSpeed(100);
+    stand.hub.load(generateFleet({ devices: 700, seed: 2, plain: true }));
+    stand.hub.set({ rate: 70, startDelay: 5_000 });
+    const job = await stand.client.job({
+      type: 'export',
+      outputBlobContainerUri: azurite.uri(await nextContainer()),
+    });
+    clock.reset();
+    const seconds = (Date.parse(asText(job.endTimeUtc)) - Date.parse(asText(job.startTimeUtc))) / 1000;
+    expect(seconds).toBeGreaterThan(14.4);
+    // Ten seconds of the machine.
+    expect(seconds).toBeLessThan(1_000);
+  });
+
+  it('goes as far as a clock that stands still is moved, line by line', async () => {
+    const { clock } = stand.sim;
+    clock.setSpeed(0);
+    stand.hub.load(generateFleet({ devices: 200, seed: 2, plain: true }));
+    stand.hub.set({ rate: 20, startDelay: 1_000 });
+    const created = await exportTo(azurite.uri(await nextContainer()));
+    const jobId = jobIdOf(created);
+    clock.advance(999);
+    expect(await getJob(jobId)).toMatchObject({ status: 'enqueued', progress: 0 });
+    clock.advance(1);
+    await until('running', async () => (await statusOf(jobId)) === 'running');
+    const progress = async () => Number((await getJob(jobId)).progress);
+    // 20 records in a second of 200 in all; the jumps are used up, not lost.
+    for (const [ms, percent] of [
+      [1_000, 10],
+      [5_000, 60],
+    ] as const) {
+      clock.advance(ms);
+      await until(`${percent} percent`, async () => (await progress()) === percent);
+      expect(await progress()).toBe(percent);
+    }
+    clock.advance(5_000);
+    const ended = await stand.client.ended(jobId);
+    expect(ended.status).toBe('completed');
   });
 
   it('takes about as long as the rate says', async () => {
@@ -284,6 +335,139 @@ describe('job faults', () => {
     expect((await stand.client.ended(jobId)).status).toBe('completed');
     expect((await log()).match(/403002/g)).toHaveLength(2);
     expect(stand.hub.store.deviceCount).toBe(2);
+  });
+
+  it('finishLate: the work is done, the job runs on, and may still be cancelled', async () => {
+    const { clock } = stand.sim;
+    clock.setSpeed(0);
+    stand.hub.addJobFault({ kind: 'finishLate', ms: 60_000, times: 2 });
+    const { jobId, log } = await importTo(lines(ids));
+    await until('all is done', () => stand.hub.store.deviceCount === 4);
+    await until('the log is there', async () => (await log().catch(() => 'none')) === '');
+    expect(await getJob(jobId)).toMatchObject({ status: 'running', progress: 99, endTimeUtc: null });
+    expect((await exportTo(azurite.uri(await nextContainer()))).status).toBe(403);
+    const ended = await until('completed', async () => {
+      clock.advance(5_000);
+      return (await statusOf(jobId)) === 'completed' && getJob(jobId);
+    });
+    expect(Date.parse(asText(ended.endTimeUtc)) - Date.parse(asText(ended.startTimeUtc))).toBeGreaterThan(
+      59_999,
+    );
+    const second = await importTo(lines(['e']));
+    await until('the device', () => stand.hub.store.deviceCount === 5);
+    await stand.client.ask('DELETE', `/jobs/${second.jobId}`);
+    expect((await getJob(second.jobId)).status).toBe('cancelled');
+  });
+
+  it('refuseStorage: at the create, or after so many lines', async () => {
+    stand.hub.addJobFault({ kind: 'refuseStorage' });
+    stand.hub.addJobFault({ kind: 'refuseStorage', lines: 2 });
+    const container = await nextContainer();
+    await writeBlob(container, 'devices.txt', lines(ids));
+    const uri = azurite.uri(container);
+    const body = { type: 'import', inputBlobContainerUri: uri, outputBlobContainerUri: uri };
+    const refused = await create(body);
+    expect(refused.status).toBe(400);
+    expect(refused.headers['iothub-errorcode']).toBe('BlobContainerValidationError');
+    expect(refused.json.Message).toBe(
+      'ErrorCode:BlobContainerValidationError;Unauthorized to write to output blob container.',
+    );
+    expect(await stand.client.job(body)).toMatchObject({
+      status: 'failed',
+      failureReason: 'Storage error 403 AuthorizationFailure',
+    });
+    expect(stand.hub.store.deviceCount).toBe(2);
+    expect((await stand.client.job({ ...body })).status).toBe('completed');
+  });
+
+  it('occupySlot: the next create finds a stranger in the slot, for as long as asked', async () => {
+    const { clock } = stand.sim;
+    clock.setSpeed(0);
+    stand.hub.addJobFault({ kind: 'occupySlot', ms: 30_000 });
+    const uri = azurite.uri(await nextContainer());
+    expect((await exportTo(uri)).headers['iothub-errorcode']).toBe('JobQuotaExceeded');
+    const { json } = await stand.client.ask('GET', '/jobs');
+    const [stranger] = json as unknown as [{ jobId: string }];
+    expect(stranger).toMatchObject({ status: 'running', type: 'export' });
+    clock.advance(29_000);
+    expect((await exportTo(uri)).status).toBe(403);
+    clock.advance(1_000);
+    await until('the stranger is gone', async () => (await statusOf(stranger.jobId)) === 'completed');
+    clock.reset();
+    stand.hub.addJobFault({ kind: 'occupySlot' });
+    expect((await exportTo(uri)).status).toBe(403);
+    stand.hub.releaseSlot();
+    expect((await stand.client.job({ type: 'export', outputBlobContainerUri: uri })).status).toBe(
+      'completed',
+    );
+  });
+
+  it('lateErrorLog: not there at the end of the job, but later', async () => {
+    const { clock } = stand.sim;
+    clock.setSpeed(0);
+    stand.hub.addJobFault({ kind: 'lateErrorLog', ms: 5_000 });
+    const { jobId, log } = await importTo(`${lines(ids)}broken\n`);
+    await stand.client.ended(jobId);
+    await expect(log()).rejects.toThrow();
+    clock.advance(5_000);
+    await until('the log', async () => (await log().catch(() => '')).includes('400012'));
+  });
+
+  it('noErrorLog: never there; exports leave it to the next import', async () => {
+    stand.hub.addJobFault({ kind: 'noErrorLog' });
+    const outputBlobContainerUri = azurite.uri(await nextContainer());
+    await stand.client.job({ type: 'export', outputBlobContainerUri });
+    const { jobId, log } = await importTo(`${lines(ids)}broken\n`);
+    expect((await stand.client.ended(jobId)).status).toBe('completed');
+    await expect(log()).rejects.toThrow();
+  });
+
+  it('doubtLines: the first lines are applied and logged all the same', async () => {
+    stand.hub.addJobFault({ kind: 'doubtLines', lines: 1 });
+    const { jobId, log } = await importTo(lines(ids));
+    await stand.client.ended(jobId);
+    expect(await log()).toBe('{"deviceId":"a","errorCode":409001,"errorStatus":"a"}\r\n');
+    expect(stand.hub.store.deviceCount).toBe(4);
+  });
+
+  it('are used in the order in which they were added', async () => {
+    stand.hub.addJobFault({ kind: 'failAfter', lines: 0 });
+    stand.hub.addJobFault({ kind: 'refuseStorage' });
+    const uri = azurite.uri(await nextContainer());
+    expect((await stand.client.job({ type: 'export', outputBlobContainerUri: uri })).status).toBe('failed');
+    expect((await exportTo(uri)).status).toBe(400);
+    expect(stand.hub.jobs.faults.list()).toEqual([]);
+  });
+
+  it('that come from outside are checked field by field', () => {
+    const good: object[] = [
+      { kind: 'failAfter', lines: 2, reason: 'x', type: 'import', times: 3 },
+      { kind: 'hang' },
+      { kind: 'finishLate', ms: 5 },
+      { kind: 'vanish', lines: 0 },
+      { kind: 'cutOutput', bytes: 1 },
+      { kind: 'refuseStorage' },
+      { kind: 'occupySlot', ms: 1 },
+      { kind: 'lateErrorLog', ms: 1 },
+      { kind: 'noErrorLog', type: 'import' },
+      { kind: 'doubtLines', lines: 1, code: 'ServerBusy' },
+      { kind: 'rejectLines', lines: 1 },
+    ];
+    for (const fault of good) expect(checkJobFault(fault)).toBe(fault);
+    const bad: [unknown, RegExp][] = [
+      [null, /not an object/],
+      [{ kind: 'burn' }, /unknown kind "burn"/],
+      [{ kind: 'failAfter' }, /'lines' must be a count/],
+      [{ kind: 'failAfter', lines: 1, reason: 5 }, /'reason' must be text/],
+      [{ kind: 'finishLate', ms: -1 }, /'ms' must be a count/],
+      [{ kind: 'hang', lines: 1.5 }, /'lines' must be a count/],
+      [{ kind: 'hang', times: 'x' }, /'times' must be a count/],
+      [{ kind: 'hang', line: 1 }, /'hang' has no 'line'/],
+      [{ kind: 'rejectLines', lines: 1, code: 'Nope' }, /unknown code "Nope"/],
+      [{ kind: 'hang', type: 'both' }, /'type' must be import or export/],
+      [{ kind: 'noErrorLog', type: 'export' }, /'noErrorLog' is for imports only/],
+    ];
+    for (const [fault, text] of bad) expect.soft(() => checkJobFault(fault)).toThrow(text);
   });
 
   it('times: for as many jobs as asked', async () => {

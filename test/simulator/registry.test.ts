@@ -68,6 +68,68 @@ describe('devices', () => {
     expect((await put('d')).json.generationId).not.toBe(first.json.generationId);
   });
 
+  it('take an etag in every form that clients send', async () => {
+    let etag = asText((await put('d')).json.etag);
+    const forms = [
+      (e: string) => e,
+      (e: string) => `"${e}"`,
+      (e: string) => `W/"${e}"`,
+      (e: string) => ` "${e}" `,
+    ];
+    for (const form of forms) {
+      const updated = await put('d', { etag: 'c3RhbGU=' }, form(etag));
+      expect(code(updated), form('E')).toBe('200');
+      expect(updated.headers.etag).toBe(`"${asText(updated.json.etag)}"`);
+      expect(code(await put('d', {}, form(etag))), form('E')).toBe('412 PreconditionFailed');
+      expect(code(await remove('/devices/d', form(etag))), form('E')).toBe('412 PreconditionFailed');
+      etag = asText(updated.json.etag);
+    }
+    expect(code(await put('d', {}, '""'))).toBe('412 PreconditionFailed');
+    // An empty header is none.
+    expect(code(await put('d', {}, ''))).toBe('409 DeviceAlreadyExists');
+    expect(code(await remove('/devices/d', ''))).toBe('412 PreconditionFailed');
+    expect(code(await remove('/devices/d', `W/"${etag}"`))).toBe('204');
+  });
+
+  it('know no If-None-Match', async () => {
+    const headers = { 'if-none-match': '*' };
+    expect(code(await stand.client.ask('PUT', '/devices/d', { body: {}, headers }))).toBe('200');
+    expect(code(await stand.client.ask('PUT', '/devices/d', { body: {}, headers }))).toBe(
+      '409 DeviceAlreadyExists',
+    );
+    const etag = asText((await get('/devices/d')).headers.etag);
+    expect(code(await stand.client.ask('GET', '/devices/d', { headers: { 'if-none-match': etag } }))).toBe(
+      '200',
+    );
+  });
+
+  it('keep etag and dates while nothing happens to them, and date a change of status', async () => {
+    const made = (await put('d')).json;
+    await stand.client.ask('PATCH', '/twins/d', { body: { tags: { a: 1 } } });
+    expect((await get('/devices/d')).json).toEqual(made);
+    stand.hub.clock.setSpeed(0);
+    const at = new Date(stand.hub.clock.now()).toISOString();
+    const off = (await put('d', { status: 'disabled' }, '*')).json;
+    stand.hub.clock.advance(60_000);
+    const still = (await put('d', { status: 'disabled', statusReason: 'x' }, '*')).json;
+    expect([made.statusUpdatedTime, off.statusUpdatedTime, still.statusUpdatedTime]).toEqual([
+      '0001-01-01T00:00:00',
+      at,
+      at,
+    ]);
+    stand.hub.clock.reset();
+  });
+
+  it('are listed up to top, of which odd values count as 1000', async () => {
+    stand.hub.load(Array.from({ length: 1001 }, (_, n) => ({ deviceId: `d${n}` })));
+    const count = async (search: string) => Object.keys((await get(`/devices${search}`)).json).length;
+    expect(await count('?top=3')).toBe(3);
+    expect(await count('?top=1000')).toBe(1000);
+    for (const top of ['0', '-1', '1001', 'x', '1.5', ''])
+      expect.soft(await count(`?top=${top}`), top).toBe(1000);
+    expect(await count('')).toBe(1000);
+  });
+
   it('take odd ids, decoded exactly once', async () => {
     for (const id of [
       '%',
@@ -188,6 +250,12 @@ describe('modules', () => {
     expect(code(await putModule(path, {}, '"MA=="'))).toBe('412 PreconditionFailed');
     expect((await putModule(path, {}, '"*"')).json.managedBy).toBeNull();
     expect(code(await putModule('/devices/d/modules/$x'))).toBe('400 ArgumentInvalid');
+    expect(code(await putModule('/devices/d/modules/$x', {}, '*'))).toBe(
+      '401 SystemModuleModifyUnauthorizedAccess',
+    );
+    for (const other of [{ moduleId: 'x' }, { deviceId: 'x' }, { deviceId: 5 }]) {
+      expect.soft(code(await putModule('/devices/d/modules/y', other))).toBe('400 ArgumentInvalid');
+    }
     expect((await get('/devices/d/modules')).json).toHaveLength(1);
     expect(code(await remove(path))).toBe('412 PreconditionFailed');
     expect(code(await remove(path, '*'))).toBe('204');
@@ -220,89 +288,6 @@ describe('modules', () => {
     expect(code(await putModule('/devices/d/modules/m50'))).toBe('413 TooManyModulesOnDevice');
     await remove('/devices/d', '*');
     expect(stand.hub.store.moduleCount).toBe(0);
-  });
-});
-
-describe('twins', () => {
-  const write = (method: 'PATCH' | 'PUT', body: object, ifMatch?: string, path = '/twins/d') =>
-    stand.client.ask(method, path, {
-      body,
-      ...(ifMatch === undefined ? {} : { headers: { 'if-match': ifMatch } }),
-    });
-
-  it('show no keys and no generation id', async () => {
-    await put('d', { statusReason: 'x' });
-    const { json } = await get('/twins/d');
-    expect(json).toMatchObject({
-      deviceId: 'd',
-      etag: 'AAAAAAAAAAE=',
-      version: 1,
-      status: 'enabled',
-      authenticationType: 'sas',
-      tags: {},
-      properties: { desired: { $version: 1 }, reported: { $version: 1 } },
-    });
-    expect(json).not.toHaveProperty('generationId');
-    expect(JSON.stringify(json)).not.toContain(asText(stand.hub.record('d')?.generationId));
-    expect(JSON.stringify(json)).not.toContain('primaryKey');
-  });
-
-  it('merge with PATCH and replace section by section with PUT', async () => {
-    await put('d');
-    const { etag: identity } = (await get('/devices/d')).json;
-    await write(
-      'PATCH',
-      { tags: { a: 1, b: { c: '👩‍🔧', d: 2 } }, properties: { desired: { x: [1, { y: 2 }] } } },
-      '"*"',
-    );
-    const merged = await write('PATCH', { tags: { b: { d: null }, e: true } });
-    expect(merged.json).toMatchObject({ version: 3, etag: 'AAAAAAAAAAM=', deviceEtag: identity });
-    expect(merged.json.tags).toEqual({ a: 1, b: { c: '👩‍🔧' }, e: true });
-    const replaced = await write('PUT', { tags: { only: 'this' } }, '"AAAAAAAAAAM="');
-    expect(replaced.json.tags).toEqual({ only: 'this' });
-    expect(replaced.json.properties).toMatchObject({ desired: { x: [1, { y: 2 }], $version: 2 } });
-    expect(code(await write('PATCH', { tags: {} }, '"AAAAAAAAAAM="'))).toBe('412 PreconditionFailed');
-    expect(code(await write('PATCH', {}, undefined, '/twins/missing'))).toBe('404 DeviceNotFound');
-    const after = (await get('/devices/d')).json;
-    expect(after.etag).toBe(identity);
-  });
-
-  it('refuse what breaks the limits', async () => {
-    await put('d');
-    let deep: object = { leaf: 1 };
-    for (let n = 0; n < 10; n++) deep = { down: deep };
-    const bad: object[] = [
-      { tags: { big: 'x'.repeat(4097) } },
-      { tags: { a: 'x'.repeat(4000), b: 'x'.repeat(4000), c: 'x'.repeat(400) } },
-      { tags: { 'a.b': 1 } },
-      { tags: { 'a b': 1 } },
-      { tags: { $a: 1 } },
-      { tags: { n: 4503599627370496 } },
-      { tags: { list: [null] } },
-      { tags: deep },
-      { tags: 'text' },
-      { properties: { desired: [] } },
-      { properties: 5 },
-    ];
-    for (const body of bad) {
-      expect
-        .soft(code(await write('PATCH', body)), JSON.stringify(body).slice(0, 60))
-        .toBe('400 ArgumentInvalid');
-    }
-    const proto = await write(
-      'PATCH',
-      JSON.parse('{"tags":{"__proto__":{"x":1},"n":-4503599627370496}}') as object,
-    );
-    expect(JSON.stringify(proto.json.tags)).toBe('{"__proto__":{"x":1},"n":-4503599627370496}');
-  });
-
-  it('of system modules cannot be written', async () => {
-    stand.hub.load([{ deviceId: 'e', iotEdge: true }]);
-    const path = '/twins/e/modules/$edgeAgent';
-    expect((await get(path)).status).toBe(200);
-    expect(code(await write('PATCH', { tags: {} }, undefined, path))).toBe(
-      '401 SystemModuleModifyUnauthorizedAccess',
-    );
   });
 });
 

@@ -82,4 +82,58 @@ describe('edge scopes', () => {
     expect(leaf.json).not.toHaveProperty('deviceScope');
     expect(stand.hub.store.moduleCount).toBe(0);
   });
+
+  it('of an edge that was left out of a write detach it from its parent', async () => {
+    const parent = asText((await put('p', edge)).json.deviceScope);
+    const { deviceScope } = (await put('c', { ...edge, parentScopes: [parent] })).json;
+    expect((await put('c', { ...edge, deviceScope, parentScopes: [] }, '*')).json).not.toHaveProperty(
+      'parentScopes',
+    );
+    await put('c', { ...edge, deviceScope, parentScopes: [parent] }, '*');
+    const leaf = await put('c', { deviceScope }, '*');
+    expect(leaf.json).not.toHaveProperty('deviceScope');
+    expect(leaf.json).not.toHaveProperty('parentScopes');
+  });
+
+  it('nest, and go stale with the edge that they belong to', async () => {
+    const scopes: string[] = [];
+    for (let level = 0; level < 4; level++) {
+      const parentScopes = scopes.slice(-1);
+      const { json } = await put(`e${level}`, { ...edge, parentScopes });
+      expect(json.parentScopes ?? []).toEqual(parentScopes);
+      scopes.push(asText(json.deviceScope));
+    }
+    await stand.client.ask('DELETE', '/devices/e2', { headers: { 'if-match': '*' } });
+    const orphan = (await stand.client.ask('GET', '/devices/e3')).json;
+    expect(orphan.parentScopes).toEqual([scopes[2]]);
+    // The same name again is another edge.
+    expect((await put('e2', edge)).json.deviceScope).not.toBe(scopes[2]);
+    const restated = { ...edge, deviceScope: orphan.deviceScope, parentScopes: orphan.parentScopes };
+    expect((await put('e3', restated, '*')).status).toBe(400);
+  });
+
+  it('are checked in the writes that the setting names', async () => {
+    const stale = { deviceScope: 'ms-azure-iot-edge://gone-1' };
+    await put('leaf', stale);
+    const status = async (id: string, ifMatch?: string) => (await put(id, stale, ifMatch)).status;
+    stand.hub.set({ restScopeCheck: 'never' });
+    expect([await status('n'), await status('leaf', '*')]).toEqual([200, 200]);
+    stand.hub.set({ restScopeCheck: 'always' });
+    expect([await status('m'), await status('leaf', '*')]).toEqual([400, 400]);
+    stand.hub.set({ restScopeCheck: 'update' });
+    expect([await status('m'), await status('leaf', '*')]).toEqual([200, 400]);
+  });
+
+  it('of leaf devices are shown by their twins, too', async () => {
+    const scope = asText((await put('e', edge)).json.deviceScope);
+    await put('leaf', { deviceScope: scope });
+    const twin = (path: string) => stand.client.ask('GET', path).then(({ json }) => json);
+    expect(await twin('/twins/leaf')).toMatchObject({
+      deviceScope: scope,
+      parentScopes: [scope],
+      capabilities: { iotEdge: false },
+    });
+    expect(await twin('/twins/e')).toMatchObject({ deviceScope: scope, capabilities: { iotEdge: true } });
+    expect(await twin('/twins/e')).not.toHaveProperty('parentScopes');
+  });
 });

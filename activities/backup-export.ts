@@ -28,6 +28,8 @@ export interface SnapshotInfo {
   readonly edges: number;
   /** Lines over the limit, which are refused. */
   readonly longLines: number;
+  /** Devices that the hub's statistics counted before the export; not in manifests of 0.1. */
+  readonly counted?: number;
 }
 
 export interface SealInput {
@@ -35,6 +37,7 @@ export interface SealInput {
   readonly container: string;
   readonly host: string;
   readonly maxLineBytes: number;
+  readonly counted: number;
 }
 
 export function backupExportActivities({ connections }: Deps) {
@@ -85,6 +88,7 @@ export function backupExportActivities({ connections }: Deps) {
         sha256: hash.digest('hex'),
         keys: true,
         ...count,
+        counted: input.counted,
       };
       await storage.writeText(input.container, MANIFEST_BLOB, JSON.stringify(info));
       return { value: info, calls: hub.takeCalls() };

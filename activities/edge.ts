@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { Hub } from '../azure/hub.js';
 import { HubAnswerError } from '../azure/hub-errors.js';
 import type { Storage } from '../azure/storage.js';
+import { parseChange } from '../registry/change.js';
 import { mayBeThere } from '../registry/error-log.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
 import { parseDesiredLine } from '../registry/line.js';
@@ -27,7 +28,7 @@ export interface ReadScopesInput extends EdgeInput {
   readonly final: boolean;
 }
 
-/** An edge device this pass creates, and the parent it should get. */
+/** An edge device this pass creates or updates, and the parent it should get. */
 interface Wanted {
   readonly id: string;
   readonly parent: string | null;
@@ -122,7 +123,7 @@ async function wantedEdges(storage: Storage, input: EdgeInput): Promise<Map<stri
     const changes = workBlob.changes(input.pass, partition, input.wave);
     for await (const batch of ownLines(storage, input.work, changes)) {
       for (const text of batch) {
-        const line = parseDesiredLine(text);
+        const line = parseDesiredLine(parseChange(text).line);
         if (line.kind !== 'record') continue;
         const { deviceId: id } = line.record;
         wanted.set(id, { id, parent: line.parent, doubtful: false });

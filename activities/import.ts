@@ -1,10 +1,11 @@
 import type { Storage } from '../azure/storage.js';
+import { parseChange, printImportOf } from '../registry/change.js';
 import { parseErrorLine } from '../registry/error-log.js';
-import { parseDesiredLine, printImportLine } from '../registry/line.js';
+import { identityOfLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
-import type { Chunk } from '../registry/waves.js';
+import { type Chunk, DELETES, MODULE_UPDATES, TWINS } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
 import {
@@ -17,17 +18,21 @@ import {
   workBlob,
 } from './work.js';
 
+/** Which lines of a pass. */
 export interface ChunkInput {
   readonly account: string;
-  /** The job's private container. */
-  readonly container: string;
   readonly work: string;
   readonly pass: number;
   readonly chunk: Chunk;
   readonly partitions: number;
 }
 
-export interface StageInput extends ChunkInput {
+export interface JobChunkInput extends ChunkInput {
+  /** The job's private container. */
+  readonly container: string;
+}
+
+export interface StageInput extends JobChunkInput {
   readonly targetSnapshot: string;
 }
 
@@ -49,7 +54,7 @@ export function importActivities({ connections }: Deps) {
       let lines = 0;
       for await (const line of chunkLines(storage, input)) {
         let missing: string | null = null;
-        const text = printImportLine(line, 'create', (parent) => {
+        const text = printImportOf(parseChange(line), (parent) => {
           const scope = onTarget.scopeOf(parent);
           if (scope === null) missing = parent;
           return scope ?? '';
@@ -71,14 +76,14 @@ export function importActivities({ connections }: Deps) {
      *
      * @returns `known: false` where the hub left no log: then only the next snapshot can tell.
      */
-    async readErrorLog(input: ChunkInput): Promise<{ known: boolean; rejected: number }> {
+    async readErrorLog(input: JobChunkInput): Promise<{ known: boolean; rejected: number }> {
       const storage = connections.storage(input.account);
       if ((await storage.size(input.container, ERROR_LOG_BLOB)) === null) {
         return { known: false, rejected: 0 };
       }
       const rejections = new Rejections(storage, input, 'log');
       const stream = await storage.read(input.container, ERROR_LOG_BLOB);
-      let modules: Map<string, RecordKey[]> | undefined;
+      let records: Map<string, RecordKey[]> | undefined;
       for await (const batch of lineBatches(stream, { maxLineBytes: ERROR_LINE_LIMIT, lenient: true })) {
         for (const { text } of batch) {
           const error = text === null ? null : parseErrorLine(text);
@@ -88,9 +93,9 @@ export function importActivities({ connections }: Deps) {
             continue;
           }
           // Whether an entry about a module names it is not known (facts §3.1). One that does not stands for all
-          // modules of its device in this chunk: those that arrived all the same are not counted as rejected.
-          if (input.chunk.wave === 'modules') modules ??= await modulesOf(storage, input);
-          const keys = modules?.get(error.key) ?? [error.key];
+          // records of its device in this chunk: those that arrived all the same are not counted as rejected.
+          if (WITH_MODULES.includes(input.chunk.wave)) records ??= await recordsByDevice(storage, input);
+          const keys = records?.get(error.key) ?? [error.key];
           for (const key of keys) rejections.book(key, String(error.code), error.reason);
         }
       }
@@ -100,7 +105,10 @@ export function importActivities({ connections }: Deps) {
 }
 
 /** The change lines of a chunk, in order, read by range from the partitions that hold them. */
-async function* chunkLines(storage: Storage, { work, pass, chunk }: ChunkInput): AsyncGenerator<string> {
+export async function* chunkLines(
+  storage: Storage,
+  { work, pass, chunk }: ChunkInput,
+): AsyncGenerator<string> {
   for (const part of chunk.parts) {
     const marks = JSON.parse(
       (await storage.readText(work, workBlob.marks(pass, part.partition, chunk.wave))) ?? '[0]',
@@ -119,20 +127,21 @@ async function* chunkLines(storage: Storage, { work, pass, chunk }: ChunkInput):
   }
 }
 
-/** The modules of a chunk, by the device they are of. */
-async function modulesOf(storage: Storage, input: ChunkInput): Promise<Map<string, RecordKey[]>> {
-  const modules = new Map<string, RecordKey[]>();
+/** Waves whose chunks may hold modules. */
+const WITH_MODULES: readonly string[] = ['modules', MODULE_UPDATES, TWINS, DELETES];
+
+/** The records of a chunk, by the device they are, or are of. */
+async function recordsByDevice(storage: Storage, input: ChunkInput): Promise<Map<string, RecordKey[]>> {
+  const records = new Map<string, RecordKey[]>();
   for await (const text of chunkLines(storage, input)) {
-    const line = parseDesiredLine(text);
-    if (line.kind !== 'record') continue;
-    const { deviceId, moduleId } = line.record;
-    modules.set(deviceId, [...(modules.get(deviceId) ?? []), recordKey(deviceId, moduleId)]);
+    const { deviceId, moduleId } = identityOfLine(parseChange(text).line);
+    records.set(deviceId, [...(records.get(deviceId) ?? []), recordKey(deviceId, moduleId)]);
   }
-  return modules;
+  return records;
 }
 
 /** Records that will not arrive with this chunk, each once, kept by partition for the verdict. */
-class Rejections {
+export class Rejections {
   readonly #storage: Storage;
   readonly #input: ChunkInput;
   readonly #kind: string;
@@ -145,10 +154,9 @@ class Rejections {
     this.#kind = kind;
   }
 
-  add(desiredLine: string, code: string, reason: string): void {
-    const line = parseDesiredLine(desiredLine);
-    if (line.kind === 'record')
-      this.book(recordKey(line.record.deviceId, line.record.moduleId), code, reason);
+  add(change: string, code: string, reason: string): void {
+    const { deviceId, moduleId } = identityOfLine(parseChange(change).line);
+    this.book(recordKey(deviceId, moduleId), code, reason);
   }
 
   /** The same record may be named many times in one log (service facts §3.1). */

@@ -1,4 +1,5 @@
 import { backupExportActivities } from './backup-export.js';
+import { byRestActivities } from './by-rest.js';
 import { checkActivities } from './check.js';
 import { cleanupActivities } from './cleanup.js';
 import type { Deps } from './deps.js';
@@ -6,6 +7,7 @@ import { edgeActivities } from './edge.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
+import { managersActivities } from './managers.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
 import { reconcileActivities } from './reconcile.js';
@@ -25,6 +27,8 @@ export function createActivities(deps: Deps) {
     ...reconcileActivities(deps),
     ...planActivities(deps),
     ...importActivities(deps),
+    ...byRestActivities(deps),
+    ...managersActivities(deps),
     ...edgeActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),

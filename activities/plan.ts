@@ -1,6 +1,7 @@
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import { parseChange } from '../registry/change.js';
 import { planHash, saltedDigest } from '../registry/digest.js';
-import { parseDesiredLine } from '../registry/line.js';
+import { identityOfLine } from '../registry/line.js';
 import type { Policy } from '../registry/reconcile.js';
 import { recordKey } from '../registry/record.js';
 import type { Deps } from './deps.js';
@@ -36,15 +37,19 @@ export function planActivities({ connections }: Deps) {
         const writer = storage.writer(SHARED_CONTAINER, planBlob(input.run));
         await writer.write(`${JSON.stringify({ plan: hash, run: input.run, policy, salt })}\n`);
         for (let partition = 0; partition < partitions; partition++) {
+          const written = new Set<string>();
           for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
             for await (const batch of ownLines(storage, work, name)) {
               for (const text of batch) {
-                const line = parseDesiredLine(text);
-                if (line.kind !== 'record') continue;
-                const key = recordKey(line.record.deviceId, line.record.moduleId);
-                await writer.write(
-                  `${JSON.stringify({ key, kind: 'create', digest: saltedDigest(salt, text) })}\n`,
-                );
+                const { part, line } = parseChange(text);
+                const { deviceId, moduleId } = identityOfLine(line);
+                const key = recordKey(deviceId, moduleId);
+                // An update may be two lines.
+                if (written.has(key)) continue;
+                written.add(key);
+                const kind = part === 'create' || part === 'delete' ? part : 'update';
+                const digest = kind === 'delete' ? null : saltedDigest(salt, line);
+                await writer.write(`${JSON.stringify({ key, kind, digest })}\n`);
               }
             }
           }

@@ -1,12 +1,22 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
+import { byRest, type Change, changesOf, parseChange, printChange } from '../registry/change.js';
+import { differingFields, isTwinField } from '../registry/compare.js';
 import { changeDigest } from '../registry/digest.js';
-import { mayBeThere, mayPass } from '../registry/error-log.js';
-import { parseDesiredLine } from '../registry/line.js';
-import { comparePartition, decide, type Policy } from '../registry/reconcile.js';
+import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
+import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
+import { identityOfLine, parseLine } from '../registry/line.js';
+import {
+  type ChangeKind,
+  type Comparison,
+  comparePartition,
+  decide,
+  type Policy,
+} from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
+import { EdgeTable, parentOf } from '../registry/scopes.js';
 import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
-import { waveOf } from '../registry/waves.js';
+import { BY_REST } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, workBlob } from './work.js';
 
@@ -14,6 +24,8 @@ import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, wor
 export interface OwnPlan {
   /** The passes whose changes were sent: the plan's first, then those of repair rounds. */
   readonly passes: readonly number[];
+  /** The target's snapshot that the plan was made against. */
+  readonly before: string;
 }
 
 export interface ReconcileInput {
@@ -49,64 +61,181 @@ export function reconcileActivities({ connections }: Deps) {
       ]);
       const desired = await allOwnLines(storage, work, workBlob.desired(partition));
       const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
-      const own = input.own && (await ownRecords(storage, input, input.own.passes));
+      const own = input.own && (await Own.read(storage, input, input.own));
       const out = new Changes(storage, input);
-      const sum = emptyTotals();
-      const { fields, samples } = sum;
-      const some = <T>(list: T[], item: T): void => {
-        if (list.length < SAMPLES) list.push(item);
-      };
+      const judge = new Judge(input.policy, own, actualEdges);
 
       for (const found of comparePartition({ desired, actual, actualEdges })) {
-        const verdict = decide(found, input.policy);
-        if (found.kind === 'refused') {
-          sum.refused += 1;
-          some(samples.refused, { record: found.key, ...found.refusal });
-          continue;
-        }
-        if (!('line' in found)) {
-          if (found.kind === 'extra') sum.extra += 1;
-          continue;
-        }
-
-        sum.desired += 1;
-        if (found.kind === 'equal') {
-          sum.equal += 1;
-          continue;
-        }
-        const ours = own === null || own.planned.has(found.key);
-        const rejection = own?.rejected.get(found.key);
-        // One that arrived, but not as it should be, is no open one, unless it was there before and its line rejected.
-        if (own && ours && (found.kind === 'missing' || rejection)) {
-          sum.plannedOpen += 1;
-          if (rejection) {
-            sum.rejected += 1;
-            some(samples.rejected, rejection);
-          }
-        }
-        if (found.kind === 'different') {
-          if (verdict === 'kept' && (own === null || !ours)) sum.kept += 1;
-          else {
-            sum.different += 1;
-            if (verdict === 'conflict' && own === null) sum.conflict += 1;
-            some(samples.different, found.key);
-            for (const field of found.fields) fields[field] = (fields[field] ?? 0) + 1;
-          }
-          continue;
-        }
-        sum.missing += 1;
-        some(samples.missing, found.key);
-        const parentIsThere = found.parent === null || actualEdges.scopeOf(found.parent) !== null;
-        if (rejection && isExplained(rejection, parentIsThere)) sum.explained += 1;
-        const again = rejection === undefined || isWorthATry(rejection, parentIsThere, input.own);
-        if (verdict === 'create' && ours && again) {
-          sum.create += 1;
-          await out.add(waveOf(found.record, sourceEdges.levelOf(found.record.deviceId)), found);
-        }
+        const due = judge.count(found);
+        if (due === null) continue;
+        out.digest(due.kind, due.found.key, 'line' in due.found ? due.found.line : '');
+        const level = sourceEdges.levelOf(due.found.record.deviceId);
+        const lines = due.byRest === true ? byRest(due.found) : changesOf(due.found, level);
+        for (const { wave, change } of lines) await out.add(wave, change);
       }
-      return { ...sum, lines: await out.close() };
+      return { ...judge.sum, lines: await out.close() };
     },
   };
+}
+
+type Of<Kind> = Extract<Comparison, { readonly kind: Kind }>;
+
+/** A change to be sent. */
+type Due =
+  | { readonly kind: 'create'; readonly found: Of<'missing'>; readonly byRest?: boolean }
+  | { readonly kind: 'update'; readonly found: Of<'different'>; readonly byRest?: boolean }
+  | { readonly kind: 'delete'; readonly found: Of<'extra'>; readonly byRest?: false };
+
+/** Counts what was found, and says what is to be done about each record. */
+class Judge {
+  readonly sum = emptyTotals();
+
+  /** @param own what this run has sent: null before the first write. Afterwards only its records may be sent again. */
+  constructor(
+    readonly policy: Policy,
+    readonly own: Own | null,
+    readonly actualEdges: EdgeTable,
+  ) {}
+
+  /** @returns the change that is due, or null. */
+  count(found: Comparison): Due | null {
+    const { sum } = this;
+    switch (found.kind) {
+      case 'refused':
+        sum.refused += 1;
+        some(sum.samples.refused, { record: found.key, ...found.refusal });
+        return null;
+      case 'system':
+        return null;
+      case 'extra':
+        sum.extra += 1;
+        return this.#extra(found);
+      case 'equal':
+        sum.desired += 1;
+        sum.equal += 1;
+        return null;
+      case 'missing':
+        sum.desired += 1;
+        sum.missing += 1;
+        some(sum.samples.missing, found.key);
+        return this.#missing(found);
+      default:
+        sum.desired += 1;
+        return this.#different(found);
+    }
+  }
+
+  #missing(found: Of<'missing'>): Due | null {
+    const { own, sum } = this;
+    const { key, parent } = found;
+    const rejection = own?.rejected.get(key);
+    const parentIsThere = parent === null || this.actualEdges.scopeOf(parent) !== null;
+    const planned = own?.planned.get(key);
+    const ours = own === null || planned === 'create';
+    if (planned !== undefined) this.#open(rejection);
+    if (planned === 'update') {
+      // Somebody deleted it since the plan was made: not ours to bring back.
+      this.#foreign(key);
+      return null;
+    }
+    if (rejection && found.record.moduleId !== null && mayGoByRest(rejection.code) && !own?.sentByRest.has(key)) {
+      sum.create += 1;
+      return { kind: 'create', found, byRest: true };
+    }
+    if (rejection && isExplained(rejection, parentIsThere)) sum.explained += 1;
+    const again = rejection === undefined || isWorthATry(rejection, parentIsThere, own);
+    if (!ours || !again) return null;
+    sum.create += 1;
+    return { kind: 'create', found };
+  }
+
+  #different(found: Of<'different'>): Due | null {
+    const { own, sum } = this;
+    const { key, fields } = found;
+    const verdict = decide(found, this.policy);
+    const planned = own?.planned.get(key);
+    if (verdict === 'kept' && planned === undefined) {
+      sum.kept += 1;
+      return null;
+    }
+    sum.different += 1;
+    some(sum.samples.different, key);
+    for (const field of fields) sum.fields[field] = (sum.fields[field] ?? 0) + 1;
+    if (verdict === 'conflict' && own === null) sum.conflict += 1;
+    const rejection = own?.rejected.get(key);
+    // One that was created, but not as it should be, is no open one, unless it was there before and its line rejected.
+    if (planned === 'update' || rejection) this.#open(rejection);
+    if (planned === 'create' && rejection === undefined && isLeafsParent(found)) {
+      // Created as planned, but an import may ignore where a leaf hangs.
+      sum.update += 1;
+      return { kind: 'update', found, byRest: true };
+    }
+    if (verdict !== 'update' || (own !== null && planned !== 'update')) return null;
+    const before = own?.before(key);
+    if (before !== undefined) {
+      const now = { record: found.actual, edges: this.actualEdges };
+      if (foreignFields(before, found.record, now, fields).length > 0) {
+        this.#foreign(key);
+        return null;
+      }
+      if (rejection && !isWorthATry(rejection, true, own) && !wasGuarded(rejection)) {
+        sum.explained += 1;
+        return null;
+      }
+    }
+    sum.update += 1;
+    const half =
+      isLeafsParent(found) ||
+      (before !== undefined &&
+        fields.every(isTwinField) &&
+        isMerged(before.record, found.record, found.actual));
+    return { kind: 'update', found, byRest: own !== null && half && rejection === undefined };
+  }
+
+  #extra(found: Of<'extra'>): Due | null {
+    const { own, sum } = this;
+    const { key, record } = found;
+    if (decide(found, this.policy) !== 'delete') return null;
+    if (own !== null) {
+      const before = own.before(key);
+      if (own.planned.get(key) !== 'delete' || before === undefined) return null;
+      const rejection = own.rejected.get(key);
+      this.#open(rejection);
+      const parent = parentOf(before.record, before.edges).parent;
+      if (differingFields(before.record, parent, record, this.actualEdges).length > 0) {
+        sum.foreign += 1;
+        some(sum.samples.foreign, key);
+        return null;
+      }
+      if (rejection && !isWorthATry(rejection, true, own) && !wasGuarded(rejection)) return null;
+    }
+    sum.delete += 1;
+    some(sum.samples.extra, key);
+    return { kind: 'delete', found };
+  }
+
+  #open(rejection: Rejected | undefined): void {
+    this.sum.plannedOpen += 1;
+    if (rejection === undefined) return;
+    this.sum.rejected += 1;
+    some(this.sum.samples.rejected, rejection);
+  }
+
+  /** Somebody else's write to a desired record since the plan: it survives, and is named. */
+  #foreign(key: RecordKey): void {
+    this.sum.foreign += 1;
+    this.sum.explained += 1;
+    some(this.sum.samples.foreign, key);
+  }
+}
+
+/** A leaf device that is as it should be, but for its parent. */
+function isLeafsParent({ record, fields }: Of<'different'>): boolean {
+  return record.moduleId === null && !record.iotEdge && fields.every((field) => field === 'parent');
+}
+
+function some<T>(list: T[], item: T): void {
+  if (list.length < SAMPLES) list.push(item);
 }
 
 /** Whether it is no wonder that a rejected record is missing: then nobody needs to look twice. */
@@ -118,41 +247,90 @@ function isExplained({ code }: Rejected, parentIsThere: boolean): boolean {
  * Whether a rejected record is sent again. One that was withheld goes along once without its parent being there yet: the
  * parent may arrive in the same round, in an earlier wave.
  */
-function isWorthATry({ code }: Rejected, parentIsThere: boolean, own: OwnPlan | null): boolean {
-  return code === PARENT_MISSING ? parentIsThere || own?.passes.length === 1 : mayPass(code);
+function isWorthATry({ code }: Rejected, parentIsThere: boolean, own: Own | null): boolean {
+  return code === PARENT_MISSING ? parentIsThere || own?.passes === 1 : mayPass(code);
 }
 
 /**
- * The records that this run planned in this partition, and those whose line was rejected when it was last sent: a line
- * that was sent again later, and not rejected then, says nothing of its record any more.
+ * Whether a line was refused for its ETag. Where nobody else's write shows in the record, our own earlier one moved it,
+ * or one that changed nothing: the line may be sent again, against the new ETag.
  */
-async function ownRecords(
-  storage: Storage,
-  { work, partition }: ReconcileInput,
-  passes: readonly number[],
-): Promise<{ planned: Set<RecordKey>; rejected: Map<RecordKey, Rejected> }> {
-  const rejected = new Map<RecordKey, Rejected>();
-  let planned: Set<RecordKey> | undefined;
-  for (const pass of passes) {
-    const sent = new Set<RecordKey>();
-    for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
-      for await (const batch of ownLines(storage, work, name)) {
-        for (const text of batch) {
-          const line = parseDesiredLine(text);
-          if (line.kind === 'record') sent.add(recordKey(line.record.deviceId, line.record.moduleId));
+function wasGuarded({ code }: Rejected): boolean {
+  return code === '412001' || code === '400023';
+}
+
+/** What this run planned and sent in one partition. */
+class Own {
+  /**
+   * @param planned what the plan does with each of its records.
+   * @param rejected records whose line was rejected when it was last sent: a line that was sent again later, and not
+   *   rejected then, says nothing of its record any more.
+   * @param sentByRest records that were sent by REST.
+   */
+  private constructor(
+    readonly planned: ReadonlyMap<RecordKey, ChangeKind>,
+    readonly rejected: ReadonlyMap<RecordKey, Rejected>,
+    readonly passes: number,
+    readonly lines: ReadonlyMap<RecordKey, string>,
+    readonly edges: EdgeTable,
+    readonly sentByRest: ReadonlySet<RecordKey>,
+  ) {}
+
+  /** A record of the target as the plan found it. */
+  before(key: RecordKey): Seen | undefined {
+    const line = this.lines.get(key);
+    return line === undefined ? undefined : { record: parseLine(line), edges: this.edges };
+  }
+
+  static async read(
+    storage: Storage,
+    { work, partition }: ReconcileInput,
+    { passes, before }: OwnPlan,
+  ): Promise<Own> {
+    const rejected = new Map<RecordKey, Rejected>();
+    const sentByRest = new Set<RecordKey>();
+    let planned: Map<RecordKey, ChangeKind> | undefined;
+    for (const pass of passes) {
+      const sent = new Map<RecordKey, ChangeKind>();
+      for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
+        for await (const batch of ownLines(storage, work, name)) {
+          for (const text of batch) {
+            const { part, line } = parseChange(text);
+            const kind = part === 'create' || part === 'delete' ? part : 'update';
+            const key = keyOfLine(line);
+            sent.set(key, kind);
+            if (name.endsWith(`/${BY_REST}`)) sentByRest.add(key);
+          }
+        }
+      }
+      planned ??= sent;
+      for (const key of sent.keys()) rejected.delete(key);
+      for await (const { name } of storage.list(work, workBlob.rejected(pass, partition))) {
+        for (const text of await allOwnLines(storage, work, name)) {
+          const rejection = JSON.parse(text) as Rejected;
+          rejected.set(rejection.record as RecordKey, rejection);
         }
       }
     }
-    planned ??= sent;
-    for (const key of sent) rejected.delete(key);
-    for await (const { name } of storage.list(work, workBlob.rejected(pass, partition))) {
-      for (const text of await allOwnLines(storage, work, name)) {
-        const rejection = JSON.parse(text) as Rejected;
-        rejected.set(rejection.record as RecordKey, rejection);
+    planned ??= new Map();
+    const lines = new Map<RecordKey, string>();
+    const [first = 0] = passes;
+    if ([...planned.values()].some((kind) => kind !== 'create')) {
+      for await (const batch of ownLines(storage, work, workBlob.actual(first, partition))) {
+        for (const text of batch) {
+          const key = keyOfLine(text);
+          if (planned.has(key)) lines.set(key, text);
+        }
       }
     }
+    const edges = lines.size > 0 ? await edgeTableOf(storage, before) : EdgeTable.of([]);
+    return new Own(planned, rejected, passes.length, lines, edges, sentByRest);
   }
-  return { planned: planned ?? new Set(), rejected };
+}
+
+function keyOfLine(line: string): RecordKey {
+  const { deviceId, moduleId } = identityOfLine(line);
+  return recordKey(deviceId, moduleId);
 }
 
 /** The changes of one partition: a stream per wave with a mark every thousand lines, and the digests for the hash. */
@@ -167,7 +345,12 @@ class Changes {
     this.#input = input;
   }
 
-  async add(wave: string, change: { readonly key: RecordKey; readonly line: string }): Promise<void> {
+  /** A change counts once for the hash, in however many lines it is sent. */
+  digest(kind: ChangeKind, key: RecordKey, content: string): void {
+    this.#digests.push(changeDigest(kind, key, content));
+  }
+
+  async add(wave: string, change: Change): Promise<void> {
     const { work, pass, partition } = this.#input;
     let stream = this.#streams.get(wave);
     if (stream === undefined) {
@@ -180,8 +363,7 @@ class Changes {
     }
     if (stream.lines % LINES_PER_MARK === 0) stream.marks.push(stream.writer.bytes);
     stream.lines += 1;
-    this.#digests.push(changeDigest('create', change.key, change.line));
-    await stream.writer.write(`${change.line}\n`);
+    await stream.writer.write(`${printChange(change)}\n`);
   }
 
   async close(): Promise<Record<string, number>> {

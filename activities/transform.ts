@@ -121,7 +121,7 @@ function refusalIn(record: RegistryRecord, edges: EdgeTable): Refusal | null {
 }
 
 /** Counts things and remembers the first few by name. */
-class Sampler {
+export class Sampler {
   #count = 0;
   readonly #samples: string[] = [];
 

@@ -26,6 +26,7 @@ export const workBlob = {
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,
   edgesListed: (pass: number, wave: string) => `pass-${pass}/edges-listed/${wave}`,
   edgesCreated: (pass: number, wave = '') => `pass-${pass}/edges-created/${wave}`,
+  managers: (pass: number, chunk: string) => `pass-${pass}/managers/${chunk}`,
   rejected: (pass: number, partition: number, chunk = '') =>
     `pass-${pass}/rejected/${pad(partition)}/${chunk}`,
 };

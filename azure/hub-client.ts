@@ -179,6 +179,38 @@ export class HubClient implements Hub {
     return body === null ? null : (readModule(json(call, body)) ?? unreadable(call));
   }
 
+  async putModule(
+    { deviceId, moduleId }: { deviceId: string; moduleId: string },
+    body: string,
+    ifMatch: string | null,
+  ): Promise<ModuleIdentity> {
+    const call = this.#call(`${ifMatch === null ? 'create' : 'update'} module ${deviceId}/${moduleId}`);
+    this.#guardWrite(call);
+    const answer = await this.#rest(call, {
+      method: 'PUT',
+      path: path('devices', deviceId, 'modules', moduleId),
+      ...(ifMatch === null ? {} : { headers: { 'If-Match': quoted(ifMatch) } }),
+      body: Buffer.from(body),
+    });
+    return readModule(json(call, answer)) ?? unreadable(call);
+  }
+
+  async putTwin(
+    { deviceId, moduleId }: { deviceId: string; moduleId: string | null },
+    body: string,
+    ifMatch: string,
+  ): Promise<void> {
+    const ids = moduleId === null ? [deviceId] : [deviceId, 'modules', moduleId];
+    const call = this.#call(`replace the twin of ${ids.filter((part) => part !== 'modules').join('/')}`);
+    this.#guardWrite(call);
+    await this.#rest(call, {
+      method: 'PUT',
+      path: path('twins', ...ids),
+      headers: { 'If-Match': quoted(ifMatch) },
+      body: Buffer.from(body),
+    });
+  }
+
   async getTwin(deviceId: string, moduleId?: string): Promise<Twin | null> {
     const ids = moduleId === undefined ? [deviceId] : [deviceId, 'modules', moduleId];
     const call = this.#call(

@@ -99,8 +99,29 @@ export interface Hub {
    * @throws HubferryError HUB_UNAUTHORIZED also for a device that is missing or disabled (a quirk of hubs under SAS)
    */
   getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null>;
+  /**
+   * Creates a module, or replaces one.
+   *
+   * @param module its members as JSON text, so that nothing in it is printed anew
+   * @param ifMatch null to create; else the ETag it must have, `*` for any
+   * @throws HubAnswerError with status 409 if it is there, 412 if the ETag is another, 404 if there is none to replace;
+   *   HUB_READ_ONLY
+   */
+  putModule(
+    id: { deviceId: string; moduleId: string },
+    body: string,
+    ifMatch: string | null,
+  ): Promise<ModuleIdentity>;
   /** Null if there is none. */
   getTwin(deviceId: string, moduleId?: string): Promise<Twin | null>;
+  /**
+   * Replaces tags and desired properties of a twin.
+   *
+   * @param body the twin's `tags` and `properties` as JSON text
+   * @param ifMatch the ETag that the twin must have; `*` for any
+   * @throws HubAnswerError with status 404 or 412; HUB_READ_ONLY
+   */
+  putTwin(id: { deviceId: string; moduleId: string | null }, body: string, ifMatch: string): Promise<void>;
   /**
    * The pages of a query. Queries lag behind writes, and show deleted devices for a while.
    *

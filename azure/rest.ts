@@ -7,7 +7,7 @@ export interface RestRequest {
   /** With the query string, percent-encoded. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
+  /** A value to be sent as JSON, or a Buffer that is JSON already. */
   readonly body?: unknown;
   /** Whether sending it twice is harmless; true for GET. */
   readonly repeatable?: boolean;
@@ -48,8 +48,13 @@ export async function callRest(options: RestOptions, call: RestRequest): Promise
 
 class StaleSocket extends Error {}
 
+function bytesOf(body: unknown): Buffer | undefined {
+  if (body === undefined || Buffer.isBuffer(body)) return body;
+  return Buffer.from(JSON.stringify(body), 'utf8');
+}
+
 function send({ host, agent, authorize }: RestOptions, call: RestRequest): Promise<RestAnswer> {
-  const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body), 'utf8');
+  const body = bytesOf(call.body);
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       {

@@ -1,4 +1,5 @@
-import { Command, Option } from 'commander';
+import { createInterface } from 'node:readline/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
@@ -8,7 +9,9 @@ import { conduct } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
 interface MigrateOptions extends RunOptions {
-  readonly existing: 'fail' | 'skip';
+  readonly existing: MigrateInput['existing'];
+  readonly extra: NonNullable<MigrateInput['extra']>;
+  readonly maxDelete?: number;
   readonly strict: boolean;
   readonly yes: boolean;
 }
@@ -28,10 +31,11 @@ export function migrateCommand(): Command {
       .argument('<source>', 'alias of a hub, or snapshot:ID')
       .argument('<target>', 'alias of a hub'),
   )
-    .option('--yes', 'do not ask (nothing in this version asks)', false)
+    .option('--yes', 'do not ask before deleting', false)
     .addHelpText(
       'after',
       '\nExamples:\n  hubferry migrate old new\n  hubferry migrate old new --existing skip --json\n' +
+        '  hubferry migrate old new --existing overwrite --extra delete --yes\n' +
         '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new',
     )
     .action((source: string, target: string, options: MigrateOptions) =>
@@ -63,7 +67,13 @@ export function verifyCommand(): Command {
   )
     .addHelpText('after', '\nExample:\n  hubferry verify old new --json')
     .action((source: string, target: string, options: RunOptions) =>
-      start('verify', source, target, { ...options, existing: 'fail', strict: false, yes: false }),
+      start('verify', source, target, {
+        ...options,
+        existing: 'fail',
+        extra: 'keep',
+        strict: false,
+        yes: true,
+      }),
     );
 }
 
@@ -72,10 +82,24 @@ function policyOptions(command: Command): Command {
     .addOption(
       new Option(
         '--existing <policy>',
-        'records on the target that differ: fail before any write, or leave them',
+        'records on the target that differ: fail before any write, leave them, or make them equal',
       )
-        .choices(['fail', 'skip'])
+        .choices(['fail', 'skip', 'overwrite'])
         .default('fail'),
+    )
+    .addOption(
+      new Option(
+        '--extra <policy>',
+        'records that only the target has: leave them, or delete them at the end',
+      )
+        .choices(['keep', 'delete'])
+        .default('keep'),
+    )
+    .addOption(
+      new Option(
+        '--max-delete <records>',
+        'deletes at most; more end the run before any write (default: a tenth of the target)',
+      ).argParser(count),
     )
     .option('--strict', 'refuse to start when the target would not take some record', false);
 }
@@ -95,8 +119,9 @@ async function start(
   if (goal === 'migrate' && to.readOnly) {
     throw new HubferryError('HUB_READ_ONLY', `${target} (${to.host}) is marked readOnly in ${config.path}.`);
   }
+  if (goal === 'migrate' && options.extra === 'delete' && !options.yes) await confirmDeletes(target);
   storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
-  const { existing, strict } = options;
+  const { existing, extra, maxDelete = null, strict } = options;
   await conduct(config, options, {
     workflow: 'migrate',
     workflowId: (run) => (goal === 'migrate' ? writerIdOf(to.host) : readerIdOf(goal, run)),
@@ -106,6 +131,8 @@ async function start(
       source: from,
       target: { host: to.host },
       existing,
+      extra,
+      maxDelete,
       strict,
     }),
     summary: `${goal} ${source} → ${target}`,
@@ -115,6 +142,24 @@ async function start(
       target: to.host,
     },
   });
+}
+
+/** Asks on a terminal; elsewhere deleting takes --yes. */
+async function confirmDeletes(target: string): Promise<void> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY || !stderr.isTTY) {
+    throw new HubferryError('USAGE', '--extra delete asks first; without a terminal it needs --yes.');
+  }
+  const prompt = createInterface({ input: stdin, output: stderr });
+  const answer = await prompt.question(`Records that only ${target} has will be deleted. Go on? [y/N] `);
+  prompt.close();
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new HubferryError('USAGE', 'Nothing was done.', 'Answer y to go on.');
+}
+
+function count(value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number from 0 up.');
 }
 
 function sourceOf(config: Config, source: string): Source {

@@ -36,7 +36,9 @@ export function reportText(report: RunReport, width = 80): string {
       `  ${comparisonOf(report)}`,
       ...equations([['compared', compared, verify, VERIFY_TERMS]], width),
     );
-    if (verify.extra > 0) lines.push(`    extra ${count(verify.extra)} (only on the target, left alone)`);
+    // Those that the plan deletes are in its ledger.
+    const left = verify.extra - (comparisonOf(report) === 'verify' ? 0 : ledger.delete);
+    if (left > 0) lines.push(`    extra ${count(left)} (only on the target, left alone)`);
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
@@ -79,7 +81,8 @@ function verdictOf({ outcome, phase, ledger, verify }: RunReport): string {
 
 /** Which comparison the counts are from: the one that made the plan, until there is another. */
 function comparisonOf({ workflow, seconds, ledger }: RunReport): string {
-  const before = workflow !== 'verify' && ledger.create > 0 && seconds.phases.verify === undefined;
+  const planned = ledger.create + ledger.update + ledger.delete;
+  const before = workflow !== 'verify' && planned > 0 && seconds.phases.verify === undefined;
   return before ? 'the target before any write' : 'verify';
 }
 
@@ -98,7 +101,9 @@ function ledgerRows({ workflow, ledger }: RunReport): Equation[] {
   if (workflow === 'snapshot') return [source];
   const desired: Equation = ['desired', ledger.desired, ledger, LEDGER_TERMS.desired];
   const planned = ledger.create + ledger.update + ledger.delete;
-  return [source, desired, ['planned', planned, ledger, LEDGER_TERMS.planned]];
+  const sent: Equation = ['planned', planned, ledger, LEDGER_TERMS.planned];
+  if (ledger.delete === 0) return [source, desired, sent];
+  return [source, desired, ['planned', planned, ledger, ['create', 'update', 'delete']], sent];
 }
 
 function equations(rows: readonly Equation[], width: number): string[] {

@@ -15,6 +15,9 @@ export type Field =
   | 'iotEdge'
   | 'parent';
 
+/** Whether a field stands in the twin, which has an ETag and writes of its own. */
+export const isTwinField = (field: Field): boolean => field === 'tags' || field === 'desired';
+
 const CREDENTIALS = ['primaryKey', 'secondaryKey', 'primaryThumbprint', 'secondaryThumbprint'] as const;
 
 /**

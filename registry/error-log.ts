@@ -63,6 +63,21 @@ export function mayBeThere(code: string): boolean {
   return mayPass(code) || MAYBE_THERE.has(Number(code));
 }
 
+/** Codes with which a hub may refuse a kind of line as such: it cannot read it, or does not offer it in imports. */
+const KIND_REFUSED = new Set(['400000', '400003', '400012', '405103', 'ImportDevicesNotSupported']);
+
+/** Whether a line may have been refused for its kind, so that the same record can go by REST. */
+export function mayGoByRest(code: string): boolean {
+  return KIND_REFUSED.has(code);
+}
+
+/** A rejection by the service's name or number of the code, in our own words. */
+export function explained(code: string): { code: string; reason: string } {
+  const number = NUMBERS.get(code) ?? (/^\d+$/.test(code) ? Number(code) : null);
+  const known = number === null ? undefined : CODES.get(number)?.[1];
+  return { code: String(number ?? code), reason: known ?? `the hub rejected this record (code ${code})` };
+}
+
 /**
  * Reads one line of `importErrors.log` (facts §3.1), or null for a blank one. The service's own text is not passed on:
  * it echoes whole lines with keys. Entries may repeat: the same key and code is the same rejection.

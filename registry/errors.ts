@@ -53,7 +53,11 @@ export const ERRORS = {
   STORAGE_NOT_CONFIGURED_HERE: final('The worker that runs this is configured for another storage account.'),
 
   TARGET_FULL: final('Make room on the target, or raise `maxRecords` if its real limit is higher.'),
-  TARGET_DIFFERS: final('Use --existing skip to leave them as they are, or remove them from the target.'),
+  TARGET_DIFFERS: final(
+    'Use --existing overwrite to make them equal, or --existing skip to leave them as they are.',
+  ),
+  TOO_MANY_DELETES: final('Look at the plan; --max-delete N allows more.'),
+  DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
   TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
   SNAPSHOT_NOT_FOUND: final('`hubferry snapshot HUB` prints the id of a new one.'),

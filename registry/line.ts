@@ -167,7 +167,7 @@ const PARENT = '{"parent":';
 const REFUSED = '{"refused":';
 
 /** A desired line's parent, and the line as it is without it. Only our own print puts a parent there, and first. */
-function splitParent(line: string): { parent: string | null; rest: string } {
+export function splitParent(line: string): { parent: string | null; rest: string } {
   if (!line.startsWith(PARENT)) return { parent: null, rest: line };
   const end = endOfString(line, PARENT.length);
   const parent = end < 0 ? null : decodeString(line.slice(PARENT.length, end));

@@ -5,26 +5,29 @@ import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey 
 import { type Refusal, refusal } from './refusal.js';
 import type { EdgeTable } from './scopes.js';
 
-/** What became of one record in the join of desired and actual. `line` is the desired line as it was read. */
+/** A desired record; `line` is its desired line as it was read. */
+interface Wanted {
+  readonly key: RecordKey;
+  readonly line: string;
+  readonly record: RegistryRecord;
+  readonly parent: string | null;
+}
+
+/** A record that only the target has. */
+interface Found {
+  readonly key: RecordKey;
+  readonly record: RegistryRecord;
+}
+
+/** What became of one record in the join of desired and actual. */
 export type Comparison =
-  | {
-      readonly kind: 'equal' | 'missing';
-      readonly key: RecordKey;
-      readonly line: string;
-      readonly record: RegistryRecord;
-      readonly parent: string | null;
-    }
-  | {
-      readonly kind: 'different';
-      readonly key: RecordKey;
-      readonly line: string;
-      readonly record: RegistryRecord;
-      readonly parent: string | null;
-      readonly actual: RegistryRecord;
-      readonly fields: Field[];
-    }
-  /** Only on the target; `system` where the service owns it. */
-  | { readonly kind: 'extra' | 'system'; readonly key: RecordKey; readonly record: RegistryRecord }
+  | ({ readonly kind: 'equal' } & Wanted)
+  | ({ readonly kind: 'missing' } & Wanted)
+  | ({ readonly kind: 'different'; readonly actual: RegistryRecord; readonly fields: Field[] } & Wanted)
+  /** `deletable`: false for a module whose device goes too, or is refused. */
+  | ({ readonly kind: 'extra'; readonly deletable: boolean } & Found)
+  /** The service's own. */
+  | ({ readonly kind: 'system' } & Found)
   /** Refused while the source was read, or here, for its device's sake. */
   | { readonly kind: 'refused'; readonly key: RecordKey; readonly refusal: Refusal };
 
@@ -58,8 +61,12 @@ export function* comparePartition(input: PartitionInput): Generator<Comparison> 
   }
   for (const line of actual.values()) {
     const record = parseLine(line);
-    const kind = isSystemModule(record) ? 'system' : 'extra';
-    yield { kind, key: recordKey(record.deviceId, record.moduleId), record };
+    const { deviceId, moduleId } = record;
+    const key = recordKey(deviceId, moduleId);
+    const deletable = moduleId === null || deviceRefusal(deviceId, desired) === null;
+    yield isSystemModule(record)
+      ? { kind: 'system', key, record }
+      : { kind: 'extra', key, record, deletable };
   }
 }
 
@@ -139,7 +146,7 @@ export function decide(comparison: Comparison, policy: Policy): Verdict {
     case 'different':
       return ABOUT_DIFFERENT[policy.existing];
     case 'extra':
-      return policy.extra === 'delete' ? 'delete' : 'extra';
+      return policy.extra === 'delete' && comparison.deletable ? 'delete' : 'extra';
     default:
       return comparison.kind;
   }

@@ -15,17 +15,28 @@ export interface Totals {
   conflict: number;
   /** Changes to send. */
   create: number;
+  update: number;
+  delete: number;
+  /** Planned, and changed by somebody else since: left alone. Counted among `different`, `missing` or `extra` too. */
+  foreign: number;
   extra: number;
   refused: number;
-  /** Planned by this run, and not arrived: missing, or rejected in favour of one that was there. */
+  /** Planned by this run, and not arrived: still missing, different or there, or rejected in favour of one that was there. */
   plannedOpen: number;
   /** Of those: rejected by the hub with a reason. */
   rejected: number;
-  /** Of the missing: those that the hub will not take, so that nobody needs to look twice. */
+  /** Of what is open: what the hub will not take, or somebody else changed, so that nobody needs to look twice. */
   explained: number;
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
-  samples: { different: string[]; missing: string[]; refused: Rejected[]; rejected: Rejected[] };
+  samples: {
+    different: string[];
+    missing: string[];
+    extra: string[];
+    foreign: string[];
+    refused: Rejected[];
+    rejected: Rejected[];
+  };
 }
 
 export function emptyTotals(): Totals {
@@ -37,13 +48,16 @@ export function emptyTotals(): Totals {
     kept: 0,
     conflict: 0,
     create: 0,
+    update: 0,
+    delete: 0,
+    foreign: 0,
     extra: 0,
     refused: 0,
     plannedOpen: 0,
     rejected: 0,
     explained: 0,
     fields: {},
-    samples: { different: [], missing: [], refused: [], rejected: [] },
+    samples: { different: [], missing: [], extra: [], foreign: [], refused: [], rejected: [] },
   };
 }
 
@@ -60,6 +74,10 @@ export function addTotals(a: Totals, b: Totals): Totals {
     kept: a.kept + b.kept,
     conflict: a.conflict + b.conflict,
     create: a.create + b.create,
+    // Histories of releases that knew no updates do not have these.
+    update: (a.update ?? 0) + (b.update ?? 0),
+    delete: (a.delete ?? 0) + (b.delete ?? 0),
+    foreign: (a.foreign ?? 0) + (b.foreign ?? 0),
     extra: a.extra + b.extra,
     refused: a.refused + b.refused,
     plannedOpen: a.plannedOpen + b.plannedOpen,
@@ -69,6 +87,8 @@ export function addTotals(a: Totals, b: Totals): Totals {
     samples: {
       different: some(a.samples.different, b.samples.different),
       missing: some(a.samples.missing, b.samples.missing),
+      extra: some(a.samples.extra ?? [], b.samples.extra ?? []),
+      foreign: some(a.samples.foreign ?? [], b.samples.foreign ?? []),
       refused: some(a.samples.refused, b.samples.refused),
       rejected: some(a.samples.rejected, b.samples.rejected),
     },

@@ -2,12 +2,25 @@ import { HubferryError } from './errors.js';
 import type { RegistryRecord } from './record.js';
 
 /**
- * A wave is sent whole before the next one begins: `edge-0`, `edge-1`, …, `devices`, `modules` (design §5). A child
- * needs its parent's new scope, and a module its device.
+ * A wave is sent whole before the next one begins (design §5): `edge-0`, `edge-1`, …, `devices`, `modules`,
+ * `module-updates`, `twins`, `by-rest`, and at the very end `deletes`. A child needs its parent's new scope, and a module
+ * its device. An import may hold an id once, so what changes in a twin that is there already is a wave of its own.
  */
 export type Wave = string;
 
+/** Changes of modules that are there already: an import may clear their `managedBy`, which is put back. */
+export const MODULE_UPDATES: Wave = 'module-updates';
+/** Changes of twins that are there already. */
+export const TWINS: Wave = 'twins';
+/** What an import did not take as it was meant: sent record by record, in repair rounds. */
+export const BY_REST: Wave = 'by-rest';
+/** What only the target has, where the policy is to delete it; sent when all the rest has arrived. */
+export const DELETES: Wave = 'deletes';
+
 const EDGE = /^edge-(\d+)$/;
+
+/** The waves after those of edge devices, in their order. */
+const LATE: readonly Wave[] = ['devices', 'modules', MODULE_UPDATES, TWINS, BY_REST, DELETES];
 
 /** Whether a wave holds edge devices, whose scopes the waves after it need. */
 export const isEdgeWave = (wave: Wave): boolean => EDGE.test(wave);
@@ -24,8 +37,8 @@ export function compareWaves(a: Wave, b: Wave): number {
 }
 
 function rank(wave: Wave): number {
-  if (wave === 'devices') return Number.MAX_SAFE_INTEGER - 1;
-  if (wave === 'modules') return Number.MAX_SAFE_INTEGER;
+  const late = LATE.indexOf(wave);
+  if (late >= 0) return Number.MAX_SAFE_INTEGER - LATE.length + late;
   const level = EDGE.exec(wave)?.[1];
   if (level === undefined) throw new HubferryError('INTERNAL', `There is no wave "${wave}".`);
   return Number(level);

@@ -1,6 +1,8 @@
 import { continueAsNew, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Sampled } from '../activities/transform.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
-import { type Chunk, cutChunks, isEdgeWave } from '../registry/waves.js';
+import { SAMPLES } from '../registry/totals.js';
+import { BY_REST, type Chunk, cutChunks, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import { applyState, type JobRequest, type JobResult, type RunInput } from './messages.js';
@@ -39,6 +41,8 @@ export interface ApplyResult {
     readonly result: JobResult;
   }[];
   readonly calls: HubCalls;
+  /** Updated modules of which nobody can say who managed them; not in histories of 0.1. */
+  readonly managers?: Sampled;
   /** Why sending stopped before the end, or null. */
   readonly stopped: string | null;
   /** What ended the sending for good; what was sent until then counts all the same. */
@@ -99,6 +103,7 @@ export async function apply(
       unsent: sum.unsent + (more.unsent ?? 0),
       jobs: [...sum.jobs, ...(more.jobs ?? [])],
       calls: addCalls(sum.calls, more.calls ?? NO_CALLS),
+      managers: addSampled(sum.managers, more.managers),
       stopped: more.stopped ?? sum.stopped,
       failure: more.failure ?? sum.failure,
     };
@@ -135,6 +140,21 @@ export async function apply(
 
   /** The wave's first chunk begins it, its last one ends it. */
   const sendInWave = async (chunk: Chunk): Promise<void> => {
+    const lines = { account, host, work, pass, partitions, chunk };
+    if (chunk.wave === BY_REST) {
+      const { value, calls } = await transfer.sendByRest({ ...lines, targetSnapshot });
+      add({ applied: chunk.lines - value.rejected, rejected: value.rejected, calls });
+      return;
+    }
+    if (chunk.wave === MODULE_UPDATES) {
+      const { value, calls } = await transfer.readManagers(lines);
+      add({ calls, managers: value });
+      await send(chunk);
+      if (sum.stopped !== null) return;
+      const put = await transfer.restoreManagers(lines);
+      add({ calls: put.calls, managers: put.value });
+      return;
+    }
     const isEdge = isEdgeWave(chunk.wave);
     if (isEdge && chunk.number === 1) {
       const { calls } = await transfer.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
@@ -186,6 +206,12 @@ export async function apply(
       await sleep(settings.edgePoll);
     }
   }
+}
+
+const NONE: Sampled = { count: 0, samples: [] };
+
+function addSampled(a = NONE, b = NONE): Sampled {
+  return { count: a.count + b.count, samples: [...a.samples, ...b.samples].slice(0, SAMPLES) };
 }
 
 /** Lines whose fate is told. */

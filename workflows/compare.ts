@@ -40,7 +40,7 @@ export async function compare(
   const { work } = run;
   const targetSnapshot = actual.id;
   const pass = run.nextPass();
-  const policy = { existing: input.existing, extra: 'keep' } as const;
+  const policy = { existing: input.existing, extra: input.extra ?? 'keep' };
   await transfer.partition({
     account,
     work,

@@ -2,6 +2,7 @@ import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type VerifyCounts } from '../registry/ledger.js';
+import type { Policy } from '../registry/reconcile.js';
 import type { Rejected } from '../registry/refusal.js';
 import type { RunSettings } from '../registry/settings.js';
 
@@ -39,7 +40,11 @@ export interface MigrateInput extends RunInput {
   readonly goal: 'migrate' | 'plan' | 'verify';
   readonly source: Source;
   readonly target: { readonly host: string };
-  readonly existing: 'fail' | 'skip';
+  readonly existing: Policy['existing'];
+  /** Left out: keep. */
+  readonly extra?: Policy['extra'];
+  /** Deletes at most; left out or null: a tenth of what the target holds. */
+  readonly maxDelete?: number | null;
   readonly strict: boolean;
 }
 

@@ -3,6 +3,7 @@ import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { OwnPlan } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import { SAMPLES } from '../registry/totals.js';
+import { DELETES } from '../registry/waves.js';
 import { type ApplyResult, apply } from './apply.js';
 import { compare, type Difference } from './compare.js';
 import { fail } from './failure.js';
@@ -47,25 +48,49 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     run.phase('plan');
     let plan = await compare(run, input, desired, before, null);
     bookPlan(run, plan);
-    if (input.goal === 'verify') return verdict(run, plan);
-    refuse(run, input, plan, before, room);
+    if (input.goal === 'verify') return verdict(run, plan, plan);
+    refuse(run, input, plan, from, before, room);
     if (input.goal === 'plan') return 'planned';
     plan = await freshened(run, input, desired, from, before, plan, room);
-    if (plan.create === 0) return verdict(run, plan);
-
-    const first = plan;
-    const sent: number[] = [];
-    for (let round = 0; ; round++) {
-      run.phase('apply');
-      const applied = await applyPlan(run, input, plan, round);
-      sent.push(plan.pass);
-      const { now, agreed } = await settledDifference(run, input, desired, { passes: sent });
-      bookArrival(run, first, applied, now);
-      if (now.create === 0 || !agreed || round >= input.settings.repairRounds) return verdict(run, now);
-      run.warn('REPAIR_ROUND', 1, [`${now.create} records were missing after round ${round + 1}`]);
-      plan = now;
-    }
+    return reconciled(run, input, desired, plan);
   });
+}
+
+/** Sends what is due, looks again, and goes on until nothing is due: repair rounds, and the deletes at the very end. */
+async function reconciled(
+  run: Run,
+  input: MigrateInput,
+  desired: TransformResult,
+  plan: Difference,
+): Promise<Outcome> {
+  const sent: number[] = [];
+  const rounds = { writes: 0, deletes: 0 };
+  let now = plan;
+  for (let round = 0; ; round++) {
+    const due = dueOf(now);
+    if (due === null || rounds[due] > input.settings.repairRounds) return verdict(run, now, plan);
+    if (rounds[due] > 0) {
+      const left = due === 'writes' ? now.create + now.update : now.delete;
+      run.warn('REPAIR_ROUND', 1, [`${left} records were left after round ${round}`]);
+    }
+    rounds[due] += 1;
+    run.phase('apply');
+    const applied = await applyPlan(run, input, plan, now, due, round);
+    sent.push(now.pass);
+    const own = { passes: sent, before: plan.targetSnapshot };
+    const settled = await settledDifference(run, input, desired, own, due);
+    now = settled.now;
+    bookArrival(run, plan, applied, now, due);
+    if (!settled.agreed) return verdict(run, now, plan);
+  }
+}
+
+/** Which changes go next: deletes only when all the rest has arrived (design §5), null for none. */
+type Step = 'writes' | 'deletes';
+
+function dueOf(now: Difference): Step | null {
+  if (now.create + now.update > 0) return 'writes';
+  return now.delete > 0 && now.missing + now.different === 0 ? 'deletes' : null;
 }
 
 /** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */
@@ -150,7 +175,9 @@ function bookPlan(run: Run, plan: Difference): void {
     unchanged: plan.equal,
     kept: plan.kept + plan.conflict,
     create: plan.create,
-    unsent: plan.create,
+    update: plan.update,
+    delete: plan.delete,
+    unsent: plannedOf(plan),
   });
   report.rejected = [...plan.samples.refused];
   report.verify = plan.verify;
@@ -158,7 +185,14 @@ function bookPlan(run: Run, plan: Difference): void {
 }
 
 /** Everything that forbids writing, seen before the first write. */
-function refuse(run: Run, input: MigrateInput, plan: Difference, target: SnapshotInfo, room: Room): void {
+function refuse(
+  run: Run,
+  input: MigrateInput,
+  plan: Difference,
+  source: SnapshotInfo,
+  target: SnapshotInfo,
+  room: Room,
+): void {
   const { host } = input.target;
   if (plan.conflict > 0) {
     run.warn('TARGET_DIFFERS', plan.conflict, plan.samples.different);
@@ -175,6 +209,7 @@ function refuse(run: Run, input: MigrateInput, plan: Difference, target: Snapsho
       `Records that ${host} would not take: ${plan.refused}, such as ${some}. Nothing was written.`,
     );
   }
+  if (plan.delete > 0) refuseDeletes(input, plan, source, target);
   const after = target.records + plan.create;
   if (plan.create > 0 && after > room.maxRecords) {
     fail(
@@ -182,6 +217,37 @@ function refuse(run: Run, input: MigrateInput, plan: Difference, target: Snapsho
       `${host} holds ${target.records} records and takes ${room.maxRecords}; ${plan.create} more do not fit. Nothing was written.`,
     );
   }
+}
+
+/** Part of the target's records that may be deleted without a number that allows more (design §5). */
+const DELETABLE = 0.1;
+
+/** Deletes want to be sure: of what is desired, and that so many are meant. */
+function refuseDeletes(
+  input: MigrateInput,
+  plan: Difference,
+  source: SnapshotInfo,
+  target: SnapshotInfo,
+): void {
+  const { host } = input.target;
+  for (const { id, host: hub, devices, longLines, counted = 0 } of [source, target]) {
+    if (longLines > 0)
+      fail(
+        'DELETES_UNSAFE',
+        `Snapshot ${id} of ${hub} has ${longLines} lines too long to be read, so nobody can say what is extra on ${host}. Nothing was written.`,
+      );
+    if (devices < counted)
+      fail(
+        'DELETES_UNSAFE',
+        `Snapshot ${id} has ${devices} devices, but ${hub} counted ${counted}, so nobody can say what is extra on ${host}. Nothing was written.`,
+      );
+  }
+  const most = input.maxDelete ?? Math.floor(target.records * DELETABLE);
+  if (plan.delete > most)
+    fail(
+      'TOO_MANY_DELETES',
+      `The plan deletes ${plan.delete} of the ${target.records} records of ${host}, such as ${plan.samples.extra.slice(0, 3).join(', ')}; ${most} are allowed. Nothing was written.`,
+    );
 }
 
 /** A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5). */
@@ -206,20 +272,25 @@ async function freshened(
   }
   // The hash is of the changes; what they are not about may have changed too.
   bookPlan(run, fresh);
-  refuse(run, input, fresh, again, room);
+  refuse(run, input, fresh, source, again, room);
   return fresh;
 }
 
+/** Sends one step of what `now` found: of the plan itself, or of what a later look shows to be left of it. */
 async function applyPlan(
   run: Run,
   input: MigrateInput,
   plan: Difference,
+  now: Difference,
+  due: Step,
   round: number,
 ): Promise<ApplyResult> {
   const { account, run: name, settings, target } = input;
   const { ledger } = run.report;
+  const records = due === 'writes' ? now.create + now.update : now.delete;
+  const later = due === 'writes' ? now.delete : 0;
   // Until it is told: where the sending is broken off, nobody knows.
-  if (round === 0) Object.assign(ledger, { uncertain: plan.create, unsent: 0 });
+  if (round === 0) Object.assign(ledger, { uncertain: records, unsent: later });
   const result = await executeChild(apply, {
     workflowId: applyIdOf(name, round),
     args: [
@@ -229,25 +300,49 @@ async function applyPlan(
         settings,
         host: target.host,
         work: run.work,
-        pass: plan.pass,
+        pass: now.pass,
         round,
-        waves: plan.waves,
-        partitions: plan.partitions,
-        targetSnapshot: plan.targetSnapshot,
+        waves: now.waves.filter(({ wave }) => (wave === DELETES) === (due === 'deletes')),
+        partitions: now.partitions,
+        targetSnapshot: now.targetSnapshot,
       },
     ],
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    staticSummary: `${plan.create} records to ${target.host}`,
+    staticSummary: `${records} records ${due === 'writes' ? 'to' : 'deleted from'} ${target.host}`,
   });
   for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
   run.calls(target.host, result.calls);
+  if (result.managers) run.warn('MANAGED_BY_UNREADABLE', result.managers.count, result.managers.samples);
   if (result.stopped) run.warn('SENDING_STOPPED', 1, [result.stopped]);
   if (result.failure) {
-    const { applied, rejected, uncertain, unsent } = result;
-    if (round === 0) Object.assign(ledger, { applied, rejected, uncertain, unsent });
+    if (round === 0) Object.assign(ledger, inRecords(result, plannedOf(plan), later));
     fail(result.failure.code, result.failure.message);
   }
   return result;
+}
+
+/** How many records a plan writes. */
+const plannedOf = (plan: Difference): number => plan.create + plan.update + plan.delete;
+
+/**
+ * What became of the records of a plan whose sending broke off. An update may be two lines, so of lines that were not
+ * sent, or whose fate is not known, there may be more than of records.
+ */
+function inRecords(
+  lines: ApplyResult,
+  planned: number,
+  later: number,
+): Pick<ApplyResult, 'applied' | 'rejected' | 'uncertain' | 'unsent'> {
+  let left = planned - later;
+  const take = (count: number): number => {
+    const taken = Math.min(count, left);
+    left -= taken;
+    return taken;
+  };
+  const uncertain = take(lines.uncertain);
+  const rejected = take(lines.rejected);
+  const unsent = take(lines.unsent);
+  return { uncertain, rejected, unsent: unsent + later, applied: left };
 }
 
 /**
@@ -259,6 +354,7 @@ async function settledDifference(
   input: MigrateInput,
   desired: TransformResult,
   own: OwnPlan,
+  due: Step,
 ): Promise<{ now: Difference; agreed: boolean }> {
   let last: Difference | null = null;
   for (let look = 1; ; look++) {
@@ -269,30 +365,37 @@ async function settledDifference(
     const now = await compare(run, input, desired, actual, own);
     const agrees =
       last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
-    const clear = now.missing + now.different === now.explained;
+    const open = now.missing + now.different + (due === 'deletes' ? now.delete : 0);
+    const clear = open === now.explained;
     if (clear || agrees || look === MAX_LOOKS) return { now, agreed: clear || agrees };
     last = now;
   }
 }
 
 /** Books what became of the planned records, as the newest look at the target shows it. */
-function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Difference): void {
+function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Difference, due: Step): void {
   const { ledger } = run.report;
   const open = now.plannedOpen;
+  const later = due === 'writes' ? plan.delete : 0;
   ledger.rejected = now.rejected;
-  ledger.unsent = Math.min(applied.unsent, open - now.rejected);
+  ledger.unsent = Math.min(applied.unsent + later, open - now.rejected);
   // What is not there and was not rejected: a job was lost, or the hub said it was done and it is not.
   ledger.uncertain = open - now.rejected - ledger.unsent;
-  ledger.applied = plan.create - open;
+  ledger.applied = plannedOf(plan) - open;
   run.report.verify = now.verify;
   run.report.fields = now.fields;
   run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
 }
 
-function verdict(run: Run, now: Difference): Outcome {
+function verdict(run: Run, now: Difference, plan: Difference): Outcome {
   run.checkLedger();
   run.warn('RECORDS_DIFFERENT', now.verify.different, now.samples.different);
   run.warn('RECORDS_MISSING', now.verify.missing, now.samples.missing);
-  const clean = now.verify.different + now.verify.missing + now.refused + run.report.ledger.rejected === 0;
+  run.warn('CHANGED_BY_OTHERS', now.foreign, now.samples.foreign);
+  const { rejected } = run.report.ledger;
+  // What was to be deleted and is still there. Before the first write it is only planned.
+  const stays = now === plan ? 0 : now.delete + now.foreign;
+  run.warn('NOT_DELETED', now === plan ? 0 : now.delete, now.samples.extra);
+  const clean = now.verify.different + now.verify.missing + now.refused + rejected + stays === 0;
   return clean ? 'verified' : 'differences';
 }

@@ -54,6 +54,7 @@ export async function takeSnapshot(run: Run, input: RunInput, host: string): Pro
       container,
       host,
       maxLineBytes: settings.maxLineBytes,
+      counted: before.total,
     });
     const taken = run.counted(host, sealed);
     const after = run.counted(host, await light.statistics({ host }));

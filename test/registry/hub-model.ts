@@ -14,6 +14,9 @@ interface Stored {
   readonly parentScope: string | null;
   readonly tags: unknown;
   readonly desired: unknown;
+  /** Numbers of the last write to identity and twin. */
+  readonly identityWrite: number;
+  readonly twinWrite: number;
 }
 
 /**
@@ -23,6 +26,7 @@ interface Stored {
 export class HubModel {
   readonly #records = new Map<string, Stored>();
   #generation: number;
+  #writes = 0;
 
   /** @param generation where the numbers in scopes begin, so that two hubs never make the same scope. */
   constructor(generation: number) {
@@ -36,18 +40,22 @@ export class HubModel {
     const moduleId = typeof entry['moduleId'] === 'string' ? entry['moduleId'] : null;
     const key = keyOf(entry['id'], moduleId);
     const present = this.#records.get(key);
+    if (present !== undefined && guarded(entry, present)) return 412001;
     switch (entry['importMode']) {
       case 'create':
         return present === undefined ? this.#write(key, entry, moduleId, undefined) : 409001;
       case 'update':
+      case 'updateIfMatchETag':
         return present === undefined ? 404001 : this.#write(key, entry, moduleId, present);
       case 'createOrUpdate':
         return this.#write(key, entry, moduleId, present);
       case 'updateTwin':
+      case 'updateTwinIfMatchETag':
         if (present === undefined) return 404001;
-        this.#records.set(key, { ...present, ...twinOf(entry, present) });
+        this.#records.set(key, { ...present, ...twinOf(entry, present), twinWrite: ++this.#writes });
         return null;
       case 'delete':
+      case 'deleteIfMatchETag':
         return present === undefined ? 404001 : this.#delete(present);
       default:
         return 400012;
@@ -65,6 +73,8 @@ export class HubModel {
     return [...this.#records.values()].map((stored) =>
       exportLine({
         id: stored.id,
+        eTag: `i${stored.identityWrite}`,
+        twinETag: `t${stored.twinWrite}`,
         moduleId: stored.moduleId ?? undefined,
         status: stored.status,
         statusReason: stored.moduleId === null ? stored.statusReason : undefined,
@@ -105,6 +115,11 @@ export class HubModel {
       deviceScope: iotEdge ? ownScope : leafScope,
       parentScope: iotEdge ? (typeof parentScope === 'string' ? parentScope : null) : leafScope,
       ...twinOf(entry, present),
+      identityWrite: ++this.#writes,
+      twinWrite:
+        present === undefined || 'tags' in entry || 'properties' in entry
+          ? ++this.#writes
+          : present.twinWrite,
     });
     if (iotEdge !== wasEdge) this.#systemModules(id, iotEdge);
     return null;
@@ -127,6 +142,8 @@ export class HubModel {
         parentScope: null,
         tags: {},
         desired: {},
+        identityWrite: ++this.#writes,
+        twinWrite: ++this.#writes,
       });
     }
   }
@@ -147,6 +164,15 @@ export class HubModel {
 
 function keyOf(id: string, moduleId: string | null): string {
   return JSON.stringify([id, moduleId]);
+}
+
+/** Whether a line's mode names an ETag that the record does not have now. */
+function guarded(entry: JsonObject, present: Stored): boolean {
+  const mode = String(entry['importMode']);
+  if (!mode.endsWith('IfMatchETag')) return false;
+  return mode.startsWith('updateTwin')
+    ? entry['twinETag'] !== `t${present.twinWrite}`
+    : entry['eTag'] !== `i${present.identityWrite}`;
 }
 
 /** A section that is there replaces, one that is not leaves alone. */

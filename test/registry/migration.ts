@@ -1,6 +1,7 @@
+import { type Change, changesOf, parseChange, printChange, printImportOf } from '../../registry/change.js';
 import { emptyLedger, type Ledger } from '../../registry/ledger.js';
 import { refusalOf } from '../../registry/limits.js';
-import { parseLine, printDesiredLine, printImportLine, printRefused } from '../../registry/line.js';
+import { parseLine, printDesiredLine, printRefused } from '../../registry/line.js';
 import { partitionOf } from '../../registry/partition.js';
 import {
   type Comparison,
@@ -11,7 +12,7 @@ import {
 } from '../../registry/reconcile.js';
 import { isSystemModule, type RegistryRecord } from '../../registry/record.js';
 import { EdgeTable, edgeRow, parentOf, placementRefusal } from '../../registry/scopes.js';
-import { compareWaves, cutChunks, waveOf } from '../../registry/waves.js';
+import { compareWaves, cutChunks } from '../../registry/waves.js';
 import type { HubModel } from './hub-model.js';
 
 /** A migration by the functions of registry/ alone, in memory: what the activities do over blobs and jobs. */
@@ -84,44 +85,38 @@ export function plan(
 }
 
 /**
- * Sends a plan wave by wave, chunk by chunk, deletes last, and counts what becomes of each line. A child whose parent
+ * Sends a plan wave by wave, chunk by chunk, deletes last, and counts what becomes of each record. A child whose parent
  * has no scope on the target stays unsent: the target keeps a record there that is no edge device.
  */
 export function apply(changes: readonly Decided[], desired: Desired, target: HubModel, ledger: Ledger): void {
-  const waves = new Map<string, { line: string; mode: 'create' | 'update' }[]>();
+  const waves = new Map<string, { key: string; change: Change }[]>();
+  const open = new Map<string, 'unsent' | 'rejected' | null>();
   for (const { comparison, verdict } of changes) {
-    if (verdict !== 'create' && verdict !== 'update') continue;
-    if (comparison.kind !== 'missing' && comparison.kind !== 'different') throw new Error('It has no line.');
-    const wave = waveOf(comparison.record, desired.edges.levelOf(comparison.record.deviceId));
-    waves.set(wave, [...(waves.get(wave) ?? []), { line: comparison.line, mode: verdict }]);
+    if (verdict !== 'create' && verdict !== 'update' && verdict !== 'delete') continue;
+    const { kind, key } = comparison;
+    if (kind !== 'missing' && kind !== 'different' && kind !== 'extra')
+      throw new Error(`${kind} is no change.`);
+    open.set(key, null);
+    for (const { wave, change } of changesOf(comparison, desired.edges.levelOf(comparison.record.deviceId)))
+      waves.set(wave, [...(waves.get(wave) ?? []), { key, change }]);
   }
   for (const [wave, lines] of [...waves].toSorted(([a], [b]) => compareWaves(a, b))) {
     for (const { parts } of cutChunks(wave, [lines.length], 2)) {
       for (const { fromLine, lines: count } of parts) {
-        for (const { line, mode } of lines.slice(fromLine, fromLine + count)) {
-          const read = printed(line, mode, target);
-          if (read === null) ledger.unsent += 1;
-          else if (target.importLine(read) === null) ledger.applied += 1;
-          else ledger.rejected += 1;
+        for (const { key, change } of lines.slice(fromLine, fromLine + count)) {
+          const read = printed(change, target);
+          if (read === null) open.set(key, 'unsent');
+          else if (target.importLine(read) !== null) open.set(key, open.get(key) ?? 'rejected');
         }
       }
     }
   }
-  const deleted = new Set<string>();
-  for (const { comparison, verdict } of changes) {
-    if (verdict !== 'delete' || comparison.kind !== 'extra') continue;
-    const { deviceId, moduleId, status } = comparison.record;
-    if (moduleId === null) deleted.add(deviceId);
-    // A deleted device takes its modules with it, whichever of them comes first.
-    const gone = target.importLine(JSON.stringify({ id: deviceId, moduleId, status, importMode: 'delete' }));
-    if (gone === null || deleted.has(deviceId)) ledger.applied += 1;
-    else ledger.rejected += 1;
-  }
+  for (const fate of open.values()) ledger[fate ?? 'applied'] += 1;
 }
 
-function printed(line: string, mode: 'create' | 'update', target: HubModel): string | null {
+function printed(change: Change, target: HubModel): string | null {
   let known = true;
-  const read = printImportLine(line, mode, (parent) => {
+  const read = printImportOf(parseChange(printChange(change)), (parent) => {
     const scope = target.scopeOf(parent);
     known = scope !== null;
     return scope ?? '';

@@ -60,7 +60,12 @@ describe('comparePartition', () => {
       fields: ['status', 'tags'],
       actual: { deviceId: 'different', eTag: 'MTAx' },
     });
-    expect(found[4]).toStrictEqual({ kind: 'extra', key: 'extra', record: record({ id: 'extra' }) });
+    expect(found[4]).toStrictEqual({
+      kind: 'extra',
+      key: 'extra',
+      record: record({ id: 'extra' }),
+      deletable: true,
+    });
   });
 
   test('compares parents by the target’s current scopes', () => {
@@ -147,7 +152,11 @@ describe('decide', () => {
     [desired({ id: 'equal' }), desired({ id: 'missing' }), desired({ id: 'different', status: 'disabled' })],
     [exportLine({ id: 'equal' }), exportLine({ id: 'different' }), exportLine({ id: 'extra' })],
   );
-  const system: Comparison = { kind: 'system', key: recordKey('x', '$m'), record: record({ id: 'x' }) };
+  const system: Comparison = {
+    kind: 'system',
+    key: recordKey('x', '$m'),
+    record: record({ id: 'x' }),
+  };
   const bad: Comparison = { kind: 'refused', key: recordKey('x', null), refusal: refusal('KEYS_INVALID') };
 
   test.each([

@@ -39,17 +39,19 @@ export interface LineParts {
   readonly iotEdge?: boolean | undefined;
   readonly deviceScope?: string | null | undefined;
   readonly parentScopes?: readonly string[] | undefined;
+  readonly eTag?: string | undefined;
+  readonly twinETag?: string | undefined;
 }
 
 /** A line as the service exports it: its order of members, a status on modules too (facts §2.1). */
 export function exportLine(parts: LineParts): string {
   const members = [`"id":${JSON.stringify(parts.id)}`];
   if (parts.moduleId !== undefined) members.push(`"moduleId":${JSON.stringify(parts.moduleId)}`);
-  members.push('"eTag":"MTAx"', `"status":"${parts.status ?? 'enabled'}"`);
+  members.push(`"eTag":"${parts.eTag ?? 'MTAx'}"`, `"status":"${parts.status ?? 'enabled'}"`);
   if (parts.statusReason !== undefined) members.push(`"statusReason":${JSON.stringify(parts.statusReason)}`);
   members.push(
     `"authentication":${parts.authenticationText ?? SAS}`,
-    '"twinETag":"AAAAAAAAAAE="',
+    `"twinETag":"${parts.twinETag ?? 'AAAAAAAAAAE='}"`,
     `"tags":${parts.tagsText ?? '{}'}`,
     `"properties":{"desired":${parts.desiredText ?? '{}'},"reported":{}}`,
     `"capabilities":{"iotEdge":${parts.iotEdge ?? false}}`,

@@ -69,21 +69,6 @@ describe('an import job', () => {
     expect(report.rejected[0]).toMatchObject({ code: '400004' });
   });
 
-  it('whose rejected modules are not named in the log ends with each of them named', async () => {
-    stand
-      .hub('old')
-      .load(
-        ['a', 'b'].map((moduleId) => ({ deviceId: 'device-000001', moduleId, desired: { at: moduleId } })),
-      );
-    stand.hub('new').set({ importModules: 'refuse', errorLogModuleId: false });
-    const report = await stand.migrated(SMALL);
-    expect(report.ledger).toMatchObject({ create: 122, applied: 120, rejected: 2, uncertain: 0, unsent: 0 });
-    expect(report.rejected.map(({ record, code }) => `${record} ${code}`)).toEqual([
-      'device-000001/a 400012',
-      'device-000001/b 400012',
-    ]);
-  });
-
   it('whose log is cut, so that nobody knows of the missing lines, is followed by a repair', async () => {
     stand.hub('new').addJobFault({ kind: 'rejectLines', lines: 5, code: 'ArgumentInvalid', type: 'import' });
     stand.hub('new').set({ errorLogRepeat: 0 });

@@ -11,7 +11,11 @@ beforeAll(async () => {
   stand.hub('old').load(generateFleet({ devices: 100, seed: 1, plain: true }));
 });
 afterAll(() => stand.close());
-beforeEach(() => stand.hub('old').set({ rate: 0 }));
+beforeEach(() => stand.hub('old').set(FREE));
+
+/** So slow that no job ends while callers line up; a job under way feels the change to `FREE`. */
+const SLOW = { rate: 1 };
+const FREE = { rate: 0 };
 
 const host = () => stand.config.hubs.get('old')?.host ?? '';
 const line = () =>
@@ -41,8 +45,9 @@ const endOf = async (handle: WorkflowHandle): Promise<number> => {
 
 describe('the queue of a hub', () => {
   it('serves callers in the order they came, one job at a time', async () => {
-    stand.hub('old').set({ rate: 200 }); // half a second each
+    stand.hub('old').set(SLOW);
     const handles = [await startedSnapshot(0), await startedSnapshot(1), await startedSnapshot(2)];
+    stand.hub('old').set(FREE);
     await Promise.all(handles.map((handle) => handle.result()));
     const ends = await Promise.all(handles.map(endOf));
     expect(ends).toEqual(ends.toSorted((a, b) => a - b));
@@ -51,7 +56,7 @@ describe('the queue of a hub', () => {
   });
 
   it('passes over a caller that was terminated while it waited', async () => {
-    stand.hub('old').set({ rate: 200 });
+    stand.hub('old').set(SLOW);
     stand.hub('old').resetCounters();
     const [first, gone, last] = [
       await startedSnapshot(0),
@@ -59,6 +64,7 @@ describe('the queue of a hub', () => {
       await startedSnapshot(2),
     ];
     await gone.terminate('test');
+    stand.hub('old').set(FREE);
     await Promise.all([first.result(), last.result()]);
     expect(stand.hub('old').counts()['POST /jobs/create']).toBe(2);
   });

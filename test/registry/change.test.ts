@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest';
+import {
+  byRest,
+  changesOf,
+  parseChange,
+  printChange,
+  printImportOf,
+  restBodies,
+} from '../../registry/change.js';
+import { printDesiredLine } from '../../registry/line.js';
+import type { Comparison } from '../../registry/reconcile.js';
+import { recordKey } from '../../registry/record.js';
+import { record } from './records.js';
+
+const scopeOf = (id: string): string => `scope-of-${id}`;
+const noScope = (): string => {
+  throw new Error('no scope is wanted');
+};
+
+/** A desired line whose text must survive as it is: numbers, escapes, odd names. */
+const twin = {
+  tagsText: '{"n":1.0,"big":12345678901234567890,"t":"\\u00fc, \\"x\\""}',
+  desiredText: '{"__proto__":{"a":1e2}}',
+};
+const leaf = record({ id: 'leaf', status: 'disabled', statusReason: 'spare', ...twin });
+const edge = record({ id: 'gw', iotEdge: true });
+const module = record({ id: 'leaf', moduleId: 'm', ...twin });
+
+describe('a change as a line of its stream', () => {
+  test.each(['create', 'identity', 'twin', 'delete'] as const)('%s is read as it was printed', (part) => {
+    const eTag = part === 'create' ? null : 'AAAA/+=';
+    const change = { part, eTag, line: printDesiredLine(leaf, 'g w') };
+    expect(parseChange(printChange(change))).toStrictEqual(change);
+  });
+
+  test('a create is its desired line, as plans of 0.1 are', () => {
+    const line = printDesiredLine(leaf, null);
+    expect(printChange({ part: 'create', eTag: null, line })).toBe(line);
+  });
+});
+
+describe('a change as a line of an import', () => {
+  test('an update of the identity is complete, guarded, and leaves the twin alone', () => {
+    const line = printImportOf(
+      { part: 'identity', eTag: 'MQ==', line: printDesiredLine(leaf, 'gw') },
+      scopeOf,
+    );
+    expect(JSON.parse(line)).toMatchObject({
+      id: 'leaf',
+      status: 'disabled',
+      statusReason: 'spare',
+      capabilities: { iotEdge: false },
+      deviceScope: 'scope-of-gw',
+      eTag: 'MQ==',
+      importMode: 'updateIfMatchETag',
+    });
+    expect(Object.keys(JSON.parse(line) as object)).not.toEqual(expect.arrayContaining(['tags']));
+    expect(line).not.toContain('properties');
+  });
+
+  test('a leaf without a parent says it by saying nothing, an edge device by an empty list', () => {
+    const of = (device: typeof leaf) =>
+      printImportOf({ part: 'identity', eTag: 'MQ==', line: printDesiredLine(device, null) }, noScope);
+    expect(of(leaf)).not.toMatch(/Scope/);
+    expect(of(edge)).toContain('"parentScopes":[]');
+  });
+
+  test('an edge device names its parent, and never its own scope', () => {
+    const line = printImportOf(
+      { part: 'identity', eTag: 'MQ==', line: printDesiredLine(edge, 'top') },
+      scopeOf,
+    );
+    expect(JSON.parse(line)).toMatchObject({ parentScopes: ['scope-of-top'] });
+    expect(line).not.toContain('deviceScope');
+  });
+
+  test('an update of the twin carries it byte for byte, and nothing of the identity', () => {
+    const line = printImportOf({ part: 'twin', eTag: 'AAAA', line: printDesiredLine(leaf, 'gw') }, noScope);
+    expect(line).toBe(
+      `{"id":"leaf","status":"disabled","tags":${twin.tagsText},"properties":{"desired":${twin.desiredText}},` +
+        '"twinETag":"AAAA","importMode":"updateTwinIfMatchETag"}',
+    );
+  });
+
+  test.each([
+    [leaf, '{"id":"leaf","status":"enabled","eTag":"MTAx","importMode":"deleteIfMatchETag"}'],
+    [
+      module,
+      '{"id":"leaf","moduleId":"m","status":"enabled","eTag":"MTAx","importMode":"deleteIfMatchETag"}',
+    ],
+  ])('a delete says whose it is', (of, line) => {
+    const found: Comparison = {
+      kind: 'extra',
+      key: recordKey(of.deviceId, of.moduleId),
+      record: of,
+      deletable: true,
+    };
+    const [sent] = changesOf(found, 0);
+    expect(sent?.wave).toBe('deletes');
+    expect(sent && printImportOf(sent.change, noScope)).toBe(line);
+  });
+});
+
+describe('the lines of a record that differs', () => {
+  const different = (of: typeof leaf, fields: string[]): Extract<Comparison, { kind: 'different' }> => ({
+    kind: 'different',
+    key: recordKey(of.deviceId, of.moduleId),
+    line: printDesiredLine(of, null),
+    record: of,
+    parent: null,
+    actual: { ...of, eTag: 'i', twinETag: 't' },
+    fields: fields as never,
+  });
+  const lines = (of: typeof leaf, fields: string[]) =>
+    changesOf(different(of, fields), 2).map(({ wave, change }) => [wave, change.part, change.eTag]);
+
+  test.each([
+    [leaf, ['status'], [['devices', 'identity', 'i']]],
+    [leaf, ['tags'], [['twins', 'twin', 't']]],
+    [
+      leaf,
+      ['status', 'desired'],
+      [
+        ['devices', 'identity', 'i'],
+        ['twins', 'twin', 't'],
+      ],
+    ],
+    [edge, ['parent'], [['edge-2', 'identity', 'i']]],
+    [module, ['authentication.primaryKey'], [['module-updates', 'identity', 'i']]],
+  ])('go by wave and ETag', (of, fields, wanted) => {
+    expect(lines(of, fields)).toEqual(wanted);
+  });
+
+  test('by REST they are the same, in one wave', () => {
+    const sent = byRest(different(leaf, ['status', 'tags']));
+    expect(sent.map(({ wave, change }) => [wave, change.part])).toEqual([
+      ['by-rest', 'identity'],
+      ['by-rest', 'twin'],
+    ]);
+  });
+});
+
+test('REST takes identity and twin apart, byte for byte; a module has no status', () => {
+  const {
+    identity,
+    twin: body,
+    parent,
+  } = restBodies({ part: 'create', eTag: null, line: printDesiredLine(module, null) });
+  expect(parent).toBeNull();
+  expect(JSON.parse(identity)).toEqual({
+    deviceId: 'leaf',
+    moduleId: 'm',
+    authentication: expect.anything() as unknown,
+  });
+  expect(body).toBe(`{"tags":${twin.tagsText},"properties":{"desired":${twin.desiredText}}}`);
+});

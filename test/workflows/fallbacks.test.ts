@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { FleetRecord, HubSettings, SimulatedHub } from '../../simulator/index.js';
+import { essence, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
+
+let stand: TestStand;
+beforeAll(async () => {
+  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+});
+afterAll(() => stand.close());
+beforeEach(() => {
+  for (const name of ['old', 'new']) stand.hub(name).reset();
+});
+
+const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
+const keys = (n: number) => ({
+  type: 'sas' as const,
+  primaryKey: Buffer.alloc(32, n).toString('base64'),
+  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
+});
+
+const fleet: FleetRecord[] = [
+  { deviceId: 'gw', iotEdge: true },
+  { deviceId: 'leaf', parent: 'gw', tags: { where: 'hall' } },
+  { deviceId: 'leaf', moduleId: 'm1', tags: { a: 1 }, desired: { text: 'ü\u2028', n: 1.5 } },
+  { deviceId: 'leaf', moduleId: 'm2', authentication: { type: 'certificateAuthority' } },
+  { deviceId: 'alone', moduleId: undefined, status: 'disabled', statusReason: 'spare' },
+  { deviceId: 'alone', moduleId: 'm3', desired: { x: { y: [1, 2] } } },
+].map(({ moduleId, ...record }) => ({
+  ...record,
+  ...(moduleId === undefined ? {} : { moduleId }),
+})) as FleetRecord[];
+
+async function arrives(settings: Partial<HubSettings>): Promise<Record<string, number>> {
+  hub('new').set(settings);
+  hub('old').load(fleet);
+  const report = await stand.migrated();
+  expect(report).toMatchObject({ error: null, outcome: 'verified', rejected: [] });
+  expect(report.ledger).toMatchObject({ create: fleet.length, applied: fleet.length });
+  expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
+  const writes = writesOf(hub('new'));
+  expect(await stand.migrated()).toMatchObject({ outcome: 'verified', ledger: { create: 0, update: 0 } });
+  return writes;
+}
+
+describe('what an import does not take goes by REST', () => {
+  it.each<[string, Partial<HubSettings>]>([
+    ['', {}],
+    [', and its log does not name them', { errorLogModuleId: false }],
+  ])('modules that are refused as a class%s', async (_how, settings) => {
+    // Modules of disabled devices can be created by REST only where the hub allows it (facts §1.5).
+    const writes = await arrives({ importModules: 'refuse', sasModuleQuirk: false, ...settings });
+    expect(writes).toEqual({ 'PUT /devices/{id}/modules/{mid}': 3, 'PUT /twins/{id}/modules/{mid}': 2 });
+  });
+
+  it('leaves whose parent is ignored', async () => {
+    expect(await arrives({ importLeafScope: 'ignore' })).toEqual({ 'PUT /devices/{id}': 1 });
+  });
+
+  it('a module whose reply is lost is not doubled, and gets its twin', async () => {
+    hub('new').addFault({ kind: 'loseReply', route: 'PUT /devices/{id}/modules/{mid}' });
+    const writes = await arrives({ importModules: 'refuse', sasModuleQuirk: false });
+    expect(writes['PUT /devices/{id}/modules/{mid}']).toBe(4);
+  });
+
+  it('a module that REST refuses, too, is rejected with its reason', async () => {
+    hub('new').set({ importModules: 'refuse' });
+    hub('old').load(fleet);
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ outcome: 'differences', ledger: { applied: 5, rejected: 1 } });
+    expect(report.rejected).toEqual([expect.objectContaining({ record: 'alone/m3', code: '401002' })]);
+  });
+});
+
+it('twins that an import merged are replaced, guarded by their ETag', async () => {
+  hub('new').set({ importTwinPart: 'merge' });
+  hub('old').load([
+    { deviceId: 'a', authentication: keys(1), tags: { a: { b: 1 } }, desired: { new: 1 } },
+    { deviceId: 'b', authentication: keys(2), tags: { same: 1 }, desired: {} },
+  ]);
+  hub('new').load([
+    { deviceId: 'a', authentication: keys(1), tags: { a: { b: 2, c: 3 }, d: 4 }, desired: { old: 1 } },
+    { deviceId: 'b', authentication: keys(2), tags: { same: 2 }, desired: {} },
+  ]);
+  const report = await stand.migrated({ existing: 'overwrite' });
+  expect(report).toMatchObject({ error: null, outcome: 'verified', ledger: { update: 2, applied: 2 } });
+  expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
+  expect(writesOf(hub('new'))).toEqual({ 'PUT /twins/{id}': 1 });
+});
+
+it('an update of a module does not cost it who manages it', async () => {
+  hub('old').load([
+    { deviceId: 'd' },
+    { deviceId: 'd', moduleId: 'm', authentication: keys(1) },
+    { deviceId: 'd', moduleId: 'free', authentication: keys(2) },
+  ]);
+  const [device] = [...hub('old').dump()];
+  if (!device) throw new Error('no device');
+  hub('new').load([
+    device,
+    { deviceId: 'd', moduleId: 'm', authentication: keys(10), managedBy: 'somebody' },
+    { deviceId: 'd', moduleId: 'free', authentication: keys(20) },
+  ]);
+  const report = await stand.migrated({ existing: 'overwrite' });
+  expect(report).toMatchObject({ outcome: 'verified', ledger: { update: 2, applied: 2 }, warnings: [] });
+  expect(hub('new').record('d', 'm')).toMatchObject({ authentication: keys(1), managedBy: 'somebody' });
+  expect(hub('new').record('d', 'free')?.managedBy).toBeUndefined();
+  expect(writesOf(hub('new'))).toEqual({ 'PUT /devices/{id}/modules/{mid}': 1 });
+});

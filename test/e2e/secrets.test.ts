@@ -199,9 +199,17 @@ describe('keys, signatures and content of records are nowhere but in the private
     async () => {
       // The hub cannot read the lines of modules, and echoes them with their keys.
       hub('new').set({ importModules: 'refuse' });
+      const byRest = 'PUT /devices/{id}/modules/{mid}';
+      hub('new').addFault({
+        kind: 'status',
+        status: 400,
+        code: 'ArgumentInvalid',
+        route: byRest,
+        times: 1000,
+      });
       const echoed = await migrated();
       expect(echoed).toMatchObject({ outcome: 'differences', error: null });
-      expect(echoed.rejected[0]?.code).toBe('400012');
+      expect(echoed.rejected[0]?.code).toBe('400004');
       hub('new').set({ importModules: 'accept' });
 
       const line = (await storage.readText(echoed.snapshots.source ?? '', 'devices.txt')) ?? '';

@@ -1,6 +1,7 @@
 import type { Access, Principal } from './access/access.js';
 import { ServiceError } from './errors.js';
 import type { HubState } from './hub-state.js';
+import type { OperationClass } from './traffic/rates.js';
 
 /** A request after routing: parameters are percent-decoded exactly once. */
 export interface Call {
@@ -19,9 +20,6 @@ export interface Reply {
   readonly json?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-/** Classes of requests that have a throttle of their own (§5). */
-export type OperationClass = 'registry' | 'twinReads' | 'twinUpdates' | 'queries' | 'jobs' | 'configurations';
 
 export interface Route {
   /** Method and path with `{…}` for a parameter; the name in counters and fault rules. */

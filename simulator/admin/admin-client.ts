@@ -5,7 +5,7 @@ import { splitLines } from '../lines.js';
 import type { FleetRecord, FullRecord } from '../records/full-record.js';
 import type { HubSettings } from '../settings.js';
 import type { FaultRule, PlacedFault } from '../traffic/faults.js';
-import type { ClockState, HubEntry } from './admin.js';
+import type { ClockState, HubEntry } from './answers.js';
 
 /** What the admin port refused, with its own words. */
 export class AdminError extends Error {

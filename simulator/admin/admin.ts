@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { checkTokenAsk } from '../access/bearer.js';
 import type { SimulatedHub } from '../hub.js';
-import type { Simulator } from '../index.js';
 import { checkJobFault } from '../jobs/job-faults.js';
 import { isObject, type Json, type JsonObject } from '../json.js';
 import { splitLines } from '../lines.js';
@@ -10,25 +9,10 @@ import type { Listener } from '../listeners.js';
 import type { FleetRecord } from '../records/full-record.js';
 import { router } from '../routes/index.js';
 import { checkSettings } from '../settings.js';
+import type { Simulator } from '../simulator.js';
 import { answerBadHttp } from '../traffic/bad-http.js';
 import { checkFaultRule } from '../traffic/faults.js';
-
-/** A hub as GET /hubs of the admin port shows it. */
-export interface HubEntry {
-  readonly name: string;
-  readonly hostName: string;
-  readonly ownHostName: string | null;
-  /** Of policy iothubowner. */
-  readonly connectionString: string;
-}
-
-/** The clock as GET /clock of the admin port shows it. */
-export interface ClockState {
-  /** ISO 8601, in simulated time. */
-  readonly now: string;
-  /** Simulated milliseconds per real one. */
-  readonly speed: number;
-}
+import type { ClockState, HubEntry } from './answers.js';
 
 /**
  * The admin API: plain HTTP on 127.0.0.1, for tests and demos in other processes. It hands out keys to whoever asks

@@ -7,7 +7,7 @@ import { Shape } from '../records/identity.js';
 import type { HubSettings } from '../settings.js';
 import { BlobWriter, readText } from './blobs.js';
 import { JobFailure } from './job-end.js';
-import type { JobRun } from './job-runs.js';
+import type { JobRun } from './job-run.js';
 
 /** Where an import logs what it refused of configurations (§2.3). */
 export const configurationErrorLogName = 'importConfigErrors.log';

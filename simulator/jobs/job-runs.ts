@@ -1,21 +1,12 @@
 import type { ContainerClient } from '@azure/storage-blob';
 import { splitLines } from '../lines.js';
-import type { RegistryStore } from '../records/store.js';
 import { BlobWriter, readText } from './blobs.js';
 import { excludedKeysWarning, exportLine } from './export-line.js';
 import { inOrder } from './import-order.js';
-import type { Job } from './job.js';
 import { JobFailure } from './job-end.js';
-import type { JobFault } from './job-faults.js';
+import type { JobRun } from './job-run.js';
 import { LineApplier } from './line-applier.js';
 import { Stepper } from './pace.js';
-
-/** What a running job works with. */
-export interface JobRun {
-  readonly job: Job;
-  readonly store: RegistryStore;
-  readonly fault: JobFault | undefined;
-}
 
 const lineEnds = { crlf: '\r\n', lf: '\n' } as const;
 

@@ -10,7 +10,8 @@ import { Job } from './job.js';
 import { JobFailure, JobVanished } from './job-end.js';
 import { JobFaults, type JobType } from './job-faults.js';
 import { echoOf, type JobRequest, readJobRequest } from './job-request.js';
-import { type JobRun, runExport, runImport } from './job-runs.js';
+import type { JobRun } from './job-run.js';
+import { runExport, runImport } from './job-runs.js';
 import { storageRefusal } from './storage-library.js';
 
 /** Milliseconds for which a job is remembered after its end (§4). */

@@ -2,7 +2,7 @@ import { ServiceError } from '../errors.js';
 import { recordKey } from '../records/store.js';
 import { applyImportLine } from './import-apply.js';
 import { errorLogLine, type LineTarget, parseImportLine } from './import-line.js';
-import type { JobRun } from './job-runs.js';
+import type { JobRun } from './job-run.js';
 
 /** Applies the lines of one import and remembers which ids the file had already. */
 export class LineApplier {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { JobFailure, JobVanished } from './job-end.js';
-import type { JobRun } from './job-runs.js';
+import type { JobRun } from './job-run.js';
 
 /** Lines before the loop lets requests in. */
 const linesPerTurn = 500;

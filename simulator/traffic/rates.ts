@@ -1,5 +1,7 @@
-import type { OperationClass } from '../router.js';
 import type { HubSettings } from '../settings.js';
+
+/** Classes of requests that have a throttle of their own (§5). */
+export type OperationClass = 'registry' | 'twinReads' | 'twinUpdates' | 'queries' | 'jobs' | 'configurations';
 
 export type Tier = HubSettings['tier'];
 

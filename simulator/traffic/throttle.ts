@@ -1,8 +1,7 @@
 import type { SimulatedClock } from '../clock.js';
 import { type ErrorName, ServiceError } from '../errors.js';
-import type { OperationClass } from '../router.js';
 import type { HubSettings } from '../settings.js';
-import { rateOf } from './rates.js';
+import { type OperationClass, rateOf } from './rates.js';
 
 /** A request on its way through the throttle. */
 export interface Toll {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SimulatedClock } from '../../simulator/clock.js';
 import { defaultSettings, type HubSettings, type Rate, rateOf, type Tier } from '../../simulator/index.js';
-import type { OperationClass } from '../../simulator/router.js';
+import type { OperationClass } from '../../simulator/traffic/rates.js';
 import { Throttle } from '../../simulator/traffic/throttle.js';
 import { until } from '../support/until.js';
 import { startAzurite, writeBlob } from './azurite.js';

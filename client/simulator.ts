@@ -192,8 +192,8 @@ function count(value: string): number {
 
 function amount(value: string): number {
   const number = Number(value);
-  if (!/^\d+(?:\.\d+)?$/.test(value)) throw new InvalidArgumentError('It must be a number from 0 up.');
-  return number;
+  if (/^\d+(?:\.\d+)?$/.test(value) && number < 1e15) return number;
+  throw new InvalidArgumentError('It must be a number from 0 up.');
 }
 
 function onOff(value: string): boolean {

@@ -4,6 +4,7 @@ import { HubferryError } from '../registry/errors.js';
 import { parseLine } from '../registry/line.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
 import { type EdgeRow, edgeRow } from '../registry/scopes.js';
+import { type ConfigurationsInfo, sealConfigurations } from './configurations.js';
 import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
@@ -30,6 +31,8 @@ export interface SnapshotInfo {
   readonly longLines: number;
   /** Devices that the hub's statistics counted before the export; not in manifests of 0.1. */
   readonly counted?: number;
+  /** Null where the hub does not tell them. Not in manifests of 0.1, and where nobody asked for them. */
+  readonly configurations?: ConfigurationsInfo | null;
 }
 
 export interface SealInput {
@@ -38,6 +41,8 @@ export interface SealInput {
   readonly host: string;
   readonly maxLineBytes: number;
   readonly counted: number;
+  /** Whether configurations are stored, too. */
+  readonly configurations?: boolean;
 }
 
 export function backupExportActivities({ connections }: Deps) {
@@ -80,6 +85,8 @@ export function backupExportActivities({ connections }: Deps) {
       const table = storage.writer(input.container, EDGES_BLOB);
       for (const row of await withParents(hub, edges)) await table.write(`${JSON.stringify(row)}\n`);
       await table.close();
+      const configurations =
+        input.configurations === true ? await sealConfigurations(storage, hub, input.container) : undefined;
       const info: SnapshotInfo = {
         id: input.container,
         host: input.host,
@@ -89,6 +96,7 @@ export function backupExportActivities({ connections }: Deps) {
         keys: true,
         ...count,
         counted: input.counted,
+        ...(configurations === undefined ? {} : { configurations }),
       };
       await storage.writeText(input.container, MANIFEST_BLOB, JSON.stringify(info));
       return { value: info, calls: hub.takeCalls() };
@@ -162,6 +170,32 @@ export async function* snapshotLines(
     }
   }
   if (pending) yield parsed(container, pending, lastByte !== 0x0a);
+}
+
+/** A snapshot with its hash, as its manifest tells it. */
+export interface WholeSnapshotInput {
+  readonly snapshot: string;
+  readonly sha256: string;
+  readonly maxLineBytes: number;
+}
+
+/**
+ * The records of a snapshot's devices.txt, in order, to the last one.
+ *
+ * @throws HubferryError SNAPSHOT_…, at the end also for one that was changed, or cut between two lines, since it was taken
+ */
+export async function* wholeSnapshot(
+  storage: Storage,
+  { snapshot, sha256, maxLineBytes }: WholeSnapshotInput,
+): AsyncGenerator<SnapshotLine> {
+  const hash = createHash('sha256');
+  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => hash.update(bytes));
+  if (hash.digest('hex') !== sha256) {
+    throw new HubferryError(
+      'SNAPSHOT_DAMAGED',
+      `The content of snapshot ${snapshot} is not what its manifest says: it was changed, or cut.`,
+    );
+  }
 }
 
 /** Nothing but spaces, or the byte order mark of an export of an empty hub. */

@@ -8,6 +8,7 @@ import type { Deps } from './deps.js';
 import { patiently } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { type ChunkInput, chunkLines, Rejections } from './import.js';
+import { NewKeys } from './new-keys.js';
 import { PARENT_MISSING, targetEdges } from './work.js';
 
 export interface ByRestInput extends ChunkInput {
@@ -31,11 +32,12 @@ export function byRestActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       const hub = connections.hub(input.host);
       const onTarget = await targetEdges(storage, input);
+      const keys = new NewKeys(storage, input.work);
       const rejections = new Rejections(storage, input, 'rest');
       const lines = chunkLines(storage, input)[Symbol.asyncIterator]();
       const work = async (): Promise<void> => {
         for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
-          const change = parseChange(next.value);
+          const change = await keys.filled(parseChange(next.value));
           const { code, reason } = (await send(hub, change, onTarget)) ?? {};
           if (code !== undefined && reason !== undefined) rejections.add(next.value, code, reason);
         }

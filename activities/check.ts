@@ -40,7 +40,7 @@ export function checkActivities({ connections }: Deps) {
             await storage.createContainer(container);
             try {
               await storage.writeText(container, 'probe', 'hubferry');
-              await storage.grant(container, 'output', 'rwdl', new Date(Date.now() + 60_000));
+              await storage.access.grant(container, 'output', 'rwdl', new Date(Date.now() + 60_000));
               return 'can be made, written and granted';
             } finally {
               await storage.deleteContainer(container);
@@ -107,6 +107,7 @@ const ENDS_IT = new Set<ErrorCode>([
   'HUB_UNREACHABLE',
   'HUB_UNTRUSTED',
   'HUB_UNAUTHORIZED',
+  'SIGN_IN_FAILED',
   'STORAGE_NOT_CONFIGURED_HERE',
   'STORAGE_UNREACHABLE',
   'STORAGE_UNAUTHORIZED',

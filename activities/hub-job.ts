@@ -1,5 +1,7 @@
+import { activityInfo } from '@temporalio/activity';
 import type { HubJob } from '../azure/hub.js';
-import { HubferryError } from '../registry/errors.js';
+import type { GrantTimes } from '../azure/storage-port.js';
+import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { JobRequest, QueueRequest } from '../workflows/messages.js';
@@ -43,6 +45,22 @@ export interface PollInput {
   readonly settings: RunSettings;
 }
 
+/** How long a hub's identity may be refused a container for which its role was just assigned (facts §4), in ms. */
+const ROLE_PATIENCE = 120_000;
+
+/** Whether the submission, all attempts together, is not older than a fresh role may need. */
+function isEarly(): boolean {
+  return Date.now() - activityInfo().scheduledTimestampMs < ROLE_PATIENCE;
+}
+
+function isCode(error: unknown, code: ErrorCode): error is HubferryError {
+  return error instanceof HubferryError && error.code === code;
+}
+
+function grantTimes({ sasLifetime, jobDeadline }: RunSettings): GrantTimes {
+  return { lifetime: sasLifetime, deadline: jobDeadline };
+}
+
 export function hubJobActivities({ connections, client, hubQueue }: Deps) {
   return {
     /** Puts a caller in the hub's line, and starts the line where there is none. Safe to repeat. */
@@ -66,7 +84,8 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const { account, container, type } = input;
       const hub = connections.hub(input.host);
       const storage = connections.storage(account);
-      const grantedUntil = Date.now() + input.settings.sasLifetime;
+      const access = connections.access(input.host, account);
+      const grantedUntil = access.expiry(Date.now(), grantTimes(input.settings));
       const submitted = (jobId: string, adopted: boolean): Counted<SubmitAnswer> => ({
         value: { kind: 'submitted', jobId, adopted, grantedUntil },
         calls: hub.takeCalls(),
@@ -76,7 +95,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const noted = await storage.readText(container, JOB_BLOB);
       if (noted !== null) {
         // The attempt that created the job may be long ago, and its grant with it.
-        await storage.extend(container, until);
+        await access.extend(container, until);
         return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
       }
       const listed = await hub.listJobs();
@@ -87,24 +106,26 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
       const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
       if (ours) {
-        await storage.extend(container, until);
+        await access.extend(container, until);
         return submitted(ours.jobId, true);
       }
       try {
-        const output = await storage.grant(container, 'output', OUTPUT_RIGHTS, until);
+        const output = await access.grant(container, 'output', OUTPUT_RIGHTS, until);
         const job =
           type === 'export'
             ? await hub.createExport(output, { excludeKeys: false })
-            : await hub.createImport(await storage.grant(container, 'input', INPUT_RIGHTS, until), output);
+            : await hub.createImport(await access.grant(container, 'input', INPUT_RIGHTS, until), output);
         await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
         return submitted(job.jobId, false);
       } catch (error) {
-        if (!(error instanceof HubferryError && error.code === 'HUB_SLOT_TAKEN')) throw error;
+        const roleMayBeNew = access.hubIdentity && isCode(error, 'CONTAINER_REFUSED') && isEarly();
+        if (!roleMayBeNew && !isCode(error, 'HUB_SLOT_TAKEN')) throw error;
         // A clear no: our create made no job, so a later attempt starts from a fresh list. After an unclear attempt the
         // old list stays, since the job that holds the slot may be our own.
         if (first && (await storage.size(container, JOB_BLOB)) === null) {
           await storage.deleteBlob(container, BEFORE_BLOB);
         }
+        if (roleMayBeNew) throw new HubferryError('HUB_ROLE_PENDING', error.message);
         return { value: { kind: 'slot taken' }, calls: hub.takeCalls() };
       }
     },
@@ -115,9 +136,10 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const job = await hub.getJob(input.jobId);
       let { grantedUntil } = input;
       const half = input.settings.sasLifetime / 2;
-      if (Date.now() > grantedUntil - half) {
-        grantedUntil = Date.now() + input.settings.sasLifetime;
-        await connections.storage(input.account).extend(input.container, new Date(grantedUntil));
+      const access = connections.access(input.host, input.account);
+      if (access.revocable && Date.now() > grantedUntil - half) {
+        grantedUntil = access.expiry(Date.now(), grantTimes(input.settings));
+        await access.extend(input.container, new Date(grantedUntil));
       }
       return { value: { job, grantedUntil }, calls: hub.takeCalls() };
     },
@@ -142,7 +164,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
     async closeJob(input: { account: string; container: string }): Promise<void> {
       const storage = connections.storage(input.account);
       if (!(await storage.containerExists(input.container))) return;
-      await storage.revoke(input.container);
+      await storage.access.revoke(input.container);
       await storage.deleteBlob(input.container, BEFORE_BLOB);
       await storage.deleteBlob(input.container, JOB_BLOB);
     },

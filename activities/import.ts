@@ -8,6 +8,7 @@ import type { Rejected } from '../registry/refusal.js';
 import { type Chunk, DELETES, MODULE_UPDATES, TWINS } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
+import { NewKeys } from './new-keys.js';
 import {
   DEVICES_BLOB,
   ERROR_LOG_BLOB,
@@ -52,9 +53,10 @@ export function importActivities({ connections }: Deps) {
       const writer = storage.writer(input.container, DEVICES_BLOB);
       const withheld = new Rejections(storage, input, 'withheld');
       let lines = 0;
+      const keys = new NewKeys(storage, input.work);
       for await (const line of chunkLines(storage, input)) {
         let missing: string | null = null;
-        const text = printImportOf(parseChange(line), (parent) => {
+        const text = printImportOf(await keys.filled(parseChange(line)), (parent) => {
           const scope = onTarget.scopeOf(parent);
           if (scope === null) missing = parent;
           return scope ?? '';

@@ -1,13 +1,17 @@
 import { backupExportActivities } from './backup-export.js';
 import { byRestActivities } from './by-rest.js';
+import { carryManagersActivities } from './carry-managers.js';
 import { checkActivities } from './check.js';
 import { cleanupActivities } from './cleanup.js';
+import { configurationsActivities } from './configurations.js';
 import type { Deps } from './deps.js';
 import { edgeActivities } from './edge.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
 import { managersActivities } from './managers.js';
+import { manifestActivities } from './manifests.js';
+import { newKeysActivities } from './new-keys.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
 import { reconcileActivities } from './reconcile.js';
@@ -26,9 +30,13 @@ export function createActivities(deps: Deps) {
     ...transformActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),
+    ...newKeysActivities(deps),
     ...importActivities(deps),
     ...byRestActivities(deps),
     ...managersActivities(deps),
+    ...carryManagersActivities(deps),
+    ...manifestActivities(deps),
+    ...configurationsActivities(deps),
     ...edgeActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),

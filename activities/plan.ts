@@ -1,10 +1,13 @@
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { parseChange } from '../registry/change.js';
-import { planHash, saltedDigest } from '../registry/digest.js';
+import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
 import { identityOfLine } from '../registry/line.js';
-import type { Policy } from '../registry/reconcile.js';
+import { manifestContent, manifestKey } from '../registry/manifests.js';
+import type { Policy } from '../registry/policy.js';
 import { recordKey } from '../registry/record.js';
+import { configurationChanges } from './configurations.js';
 import type { Deps } from './deps.js';
+import { changesIn } from './manifests.js';
 import { ownLines, workBlob } from './work.js';
 
 export interface SealPlanInput {
@@ -18,6 +21,10 @@ export interface SealPlanInput {
   readonly salt: string;
   /** Whether this is the run's plan, of which key, kind and a salted digest stay after the run. */
   readonly keep: boolean;
+  /** Whether manifests were compared, too; not in histories of 0.1. */
+  readonly manifests?: boolean;
+  /** Whether configurations were compared, too; not in histories of 0.1. */
+  readonly configurations?: boolean;
 }
 
 export function planActivities({ connections }: Deps) {
@@ -30,7 +37,12 @@ export function planActivities({ connections }: Deps) {
       for (let partition = 0; partition < partitions; partition++) {
         for await (const bytes of await storage.read(work, workBlob.digests(pass, partition)))
           digests.push(bytes);
+        const blob = workBlob.manifestDigests(pass, partition);
+        if (input.manifests !== true || (await storage.size(work, blob)) === null) continue;
+        for await (const bytes of await storage.read(work, blob)) digests.push(bytes);
       }
+      const configurations = input.configurations === true ? await configurationChanges(storage, work) : [];
+      digests.push(...configurations.map(({ kind, id, content }) => configurationDigest(kind, id, content)));
       const hash = planHash(Buffer.concat(digests), policy);
       if (input.keep) {
         const { salt } = input;
@@ -53,6 +65,18 @@ export function planActivities({ connections }: Deps) {
               }
             }
           }
+          for await (const { name } of storage.list(work, workBlob.manifests(pass, partition))) {
+            for await (const change of changesIn(storage, work, name)) {
+              const digest = saltedDigest(salt, manifestContent(change));
+              await writer.write(
+                `${JSON.stringify({ key: manifestKey(change.id), kind: change.kind, digest })}\n`,
+              );
+            }
+          }
+        }
+        for (const { kind, id, content } of configurations) {
+          const digest = saltedDigest(salt, content);
+          await writer.write(`${JSON.stringify({ configuration: id, kind, digest })}\n`);
         }
         await writer.close();
       }

@@ -17,8 +17,6 @@ export interface PreflightAnswer {
   readonly host: string;
   readonly calls: HubCalls;
   readonly maxRecords: number;
-  /** Device configurations and edge deployments; null where the hub does not tell. */
-  readonly configurations: number | null;
 }
 
 export function preflightActivities({ connections }: Deps) {
@@ -44,8 +42,7 @@ export function preflightActivities({ connections }: Deps) {
           const hub = connections.hub(host);
           const { maxRecords } = connections.hubConfig(host);
           await hub.statistics();
-          const configurations = host === source ? await hub.listConfigurations() : null;
-          return { host, calls: hub.takeCalls(), maxRecords, configurations: configurations?.length ?? null };
+          return { host, calls: hub.takeCalls(), maxRecords };
         }),
       );
     },

@@ -5,18 +5,15 @@ import { changeDigest } from '../registry/digest.js';
 import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
 import { identityOfLine, parseLine } from '../registry/line.js';
-import {
-  type ChangeKind,
-  type Comparison,
-  comparePartition,
-  decide,
-  type Policy,
-} from '../registry/reconcile.js';
+import { managedValues } from '../registry/managed.js';
+import type { Policy } from '../registry/policy.js';
+import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable, parentOf } from '../registry/scopes.js';
 import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { BY_REST } from '../registry/waves.js';
+import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, workBlob } from './work.js';
 
@@ -38,6 +35,8 @@ export interface ReconcileInput {
   readonly policy: Policy;
   /** After an import: what this run sent. */
   readonly own: OwnPlan | null;
+  /** The snapshot that holds the configurations of the target that were there before the first write. */
+  readonly configurations?: string;
 }
 
 /** What one partition holds. */
@@ -61,11 +60,17 @@ export function reconcileActivities({ connections }: Deps) {
       ]);
       const desired = await allOwnLines(storage, work, workBlob.desired(partition));
       const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
+      const filtered = await allOwnLines(storage, work, workBlob.filtered(partition));
       const own = input.own && (await Own.read(storage, input, input.own));
       const out = new Changes(storage, input);
+      const differences = storage.writer(work, workBlob.differences(pass, partition));
       const judge = new Judge(input.policy, own, actualEdges);
+      const configurations = await configurationsOf(storage, input.configurations ?? null);
+      const managed = managedValues(configurations);
 
-      for (const found of comparePartition({ desired, actual, actualEdges })) {
+      for (const found of comparePartition({ desired, actual, actualEdges, managed, filtered })) {
+        const difference = differenceLine(found);
+        if (difference !== null) await differences.write(`${difference}\n`);
         const due = judge.count(found);
         if (due === null) continue;
         out.digest(due.kind, due.found.key, 'line' in due.found ? due.found.line : '');
@@ -73,9 +78,26 @@ export function reconcileActivities({ connections }: Deps) {
         const lines = due.byRest === true ? byRest(due.found) : changesOf(due.found, level);
         for (const { wave, change } of lines) await out.add(wave, change);
       }
+      await differences.close();
       return { ...judge.sum, lines: await out.close() };
     },
   };
+}
+
+/** What is said of a record in the file of differences, or null where there is nothing to say. */
+function differenceLine(found: Comparison): string | null {
+  const { kind, key: record } = found;
+  switch (kind) {
+    case 'missing':
+    case 'extra':
+      return JSON.stringify({ record, difference: kind });
+    case 'different':
+      return JSON.stringify({ record, difference: kind, fields: found.fields });
+    case 'refused':
+      return JSON.stringify({ record, difference: kind, code: found.refusal.code });
+    default:
+      return null;
+  }
 }
 
 type Of<Kind> = Extract<Comparison, { readonly kind: Kind }>;
@@ -106,6 +128,7 @@ class Judge {
         some(sum.samples.refused, { record: found.key, ...found.refusal });
         return null;
       case 'system':
+      case 'filtered':
         return null;
       case 'extra':
         sum.extra += 1;
@@ -113,6 +136,10 @@ class Judge {
       case 'equal':
         sum.desired += 1;
         sum.equal += 1;
+        if (found.managedBy) {
+          sum.managed += 1;
+          some(sum.samples.managed, `${found.key}, by ${found.managedBy.join(', ')}`);
+        }
         return null;
       case 'missing':
         sum.desired += 1;
@@ -138,7 +165,12 @@ class Judge {
       this.#foreign(key);
       return null;
     }
-    if (rejection && found.record.moduleId !== null && mayGoByRest(rejection.code) && !own?.sentByRest.has(key)) {
+    if (
+      rejection &&
+      found.record.moduleId !== null &&
+      mayGoByRest(rejection.code) &&
+      !own?.sentByRest.has(key)
+    ) {
       sum.create += 1;
       return { kind: 'create', found, byRest: true };
     }

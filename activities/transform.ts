@@ -1,16 +1,19 @@
-import { createHash } from 'node:crypto';
-import { HubferryError } from '../registry/errors.js';
 import { type Refusal, refusalOf } from '../registry/limits.js';
 import { printDesiredLine, printRefused } from '../registry/line.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RegistryRecord, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
+import type { OrphanPolicy, Rule } from '../registry/rules.js';
 import { type EdgeTable, parentOf, placementRefusal } from '../registry/scopes.js';
 import { SAMPLES } from '../registry/totals.js';
-import { snapshotLines } from './backup-export.js';
+import { snapshotLines, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters } from './partitions.js';
+import { type RuledResult, RuledSnapshot } from './rules.js';
+import { type Sampled, Sampler } from './sampler.js';
 import { edgeTableOf, workBlob } from './work.js';
+
+export { type Sampled, Sampler } from './sampler.js';
 
 export interface TransformInput {
   readonly account: string;
@@ -22,11 +25,9 @@ export interface TransformInput {
   readonly bytes: number;
   readonly partitionBytes: number;
   readonly maxLineBytes: number;
-}
-
-export interface Sampled {
-  readonly count: number;
-  readonly samples: readonly string[];
+  /** Left out: none. */
+  readonly rules?: readonly Rule[];
+  readonly orphans?: OrphanPolicy;
 }
 
 export interface TransformResult {
@@ -34,9 +35,13 @@ export interface TransformResult {
   readonly snapshot: string;
   readonly partitions: number;
   readonly systemModules: Sampled;
+  /** Whether they were written down, to be carried by manifests; not in histories of 0.1. */
+  readonly manifests?: boolean;
   readonly staleParents: Sampled;
   /** Lines too long to be read: refused, but no partition can hold them. */
   readonly refusedWithoutId: { readonly count: number; readonly samples: readonly Rejected[] };
+  /** What rules did, where there are any. */
+  readonly ruled?: RuledResult;
 }
 
 export interface PartitionInput {
@@ -51,24 +56,25 @@ export interface PartitionInput {
 export function transformActivities({ connections }: Deps) {
   return {
     /**
-     * Turns the source snapshot into the desired state of the target, partitioned by device id: system modules are
-     * left out, records that the target would not take become refusals, scopes become parents.
+     * Turns the source snapshot into the desired state of the target, partitioned by device id: system modules stand
+     * apart, records that the target would not take become refusals, scopes become parents.
      *
      * @throws HubferryError SNAPSHOT_…, also for one that was changed, or cut between two lines, since it was taken
      */
     async transform(input: TransformInput): Promise<TransformResult> {
       const storage = connections.storage(input.account);
       const partitions = partitionCount(input.bytes, input.partitionBytes);
-      const edges = await edgeTableOf(storage, input.snapshot);
+      const { rules, orphans = 'fail' } = input;
+      const ruled = rules && (await RuledSnapshot.of(storage, { ...input, rules, orphans }, partitions));
+      const edges = ruled?.edges ?? (await edgeTableOf(storage, input.snapshot));
       const writers = new PartitionWriters(storage, input.work, workBlob.desired);
+      const manifests = new PartitionWriters(storage, input.work, workBlob.systemModules);
       const systemModules = new Sampler();
       const staleParents = new Sampler();
       const long: Rejected[] = [];
       let longCount = 0;
 
-      const hash = createHash('sha256');
-      const lines = snapshotLines(storage, input.snapshot, input.maxLineBytes, (bytes) => hash.update(bytes));
-      for await (const line of lines) {
+      for await (const line of ruled?.lines() ?? wholeSnapshot(storage, input)) {
         const { record } = line;
         if (record === null) {
           longCount += 1;
@@ -77,6 +83,7 @@ export function transformActivities({ connections }: Deps) {
             long.push({ record: `line at byte ${line.offset}`, code: 'LINE_TOO_LONG', reason });
         } else if (isSystemModule(record)) {
           systemModules.add(recordKey(record.deviceId, record.moduleId));
+          await manifests.write(partitionOf(record.deviceId, partitions), printDesiredLine(record, null));
         } else {
           const refusal = refusalIn(record, edges);
           const parent = parentOf(record, edges);
@@ -85,19 +92,16 @@ export function transformActivities({ connections }: Deps) {
           await writers.write(partitionOf(record.deviceId, partitions), text);
         }
       }
-      if (hash.digest('hex') !== input.sha256) {
-        throw new HubferryError(
-          'SNAPSHOT_DAMAGED',
-          `The content of snapshot ${input.snapshot} is not what its manifest says: it was changed, or cut.`,
-        );
-      }
       await writers.close();
+      await manifests.close();
       return {
         snapshot: input.snapshot,
         partitions,
         systemModules: systemModules.result(),
+        manifests: systemModules.result().count > 0,
         staleParents: staleParents.result(),
         refusedWithoutId: { count: longCount, samples: long },
+        ...(ruled === undefined ? {} : { ruled: ruled.result() }),
       };
     },
 
@@ -118,19 +122,4 @@ export function transformActivities({ connections }: Deps) {
 
 function refusalIn(record: RegistryRecord, edges: EdgeTable): Refusal | null {
   return refusalOf(record) ?? placementRefusal(record, edges);
-}
-
-/** Counts things and remembers the first few by name. */
-export class Sampler {
-  #count = 0;
-  readonly #samples: string[] = [];
-
-  add(name: string): void {
-    this.#count += 1;
-    if (this.#samples.length < SAMPLES) this.#samples.push(name);
-  }
-
-  result(): Sampled {
-    return { count: this.#count, samples: this.#samples };
-  }
 }

@@ -10,6 +10,7 @@ export const ERROR_LOG_BLOB = 'importErrors.log';
 /** Blobs beside a snapshot's devices.txt. */
 export const MANIFEST_BLOB = 'manifest.json';
 export const EDGES_BLOB = 'edges.ndjson';
+export const CONFIGURATIONS_BLOB = 'configurations.ndjson';
 
 /** One byte offset is kept per this many lines of changes, so that a chunk can start in the middle of a partition. */
 export const LINES_PER_MARK = 1000;
@@ -20,7 +21,30 @@ export const PARENT_MISSING = 'PARENT_MISSING';
 /** Names inside a run's private work container. Partitions of one device id hold its modules too. */
 export const workBlob = {
   desired: (partition: number) => `desired/${pad(partition)}`,
+  /**
+   * Under rules: the source's lines, by the ids there; whose records are left out; and, where rules rename, for each device
+   * `[its id, its id in the source]`.
+   */
+  source: (partition: number) => `source/${pad(partition)}`,
+  filtered: (partition: number) => `filtered/${pad(partition)}`,
+  names: (partition: number) => `names/${pad(partition)}`,
+  /** What new keys are made from. */
+  keySecret: 'key-secret',
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
+  desiredConfigurations: 'configurations/desired',
+  configurationChanges: 'configurations/changes',
+  configurationsRejected: 'configurations/rejected',
+  /** Written before a configuration is deleted to be made again: then one that is not there is ours to make. */
+  configurationDeleted: (id: string) => `configurations/deleted/${encodeURIComponent(id)}`,
+  /** The source's system modules. */
+  systemModules: (partition: number) => `system-modules/${pad(partition)}`,
+  /** Manifests to send, some per blob. */
+  manifests: (pass: number, partition: number, chunk?: number) =>
+    `pass-${pass}/manifests/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
+  manifestDigests: (pass: number, partition: number) => `pass-${pass}/manifest-digests/${pad(partition)}`,
+  manifestsSent: (pass: number, partition: number, chunk?: number) =>
+    `pass-${pass}/manifests-sent/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
+  differences: (pass: number, partition: number) => `pass-${pass}/differences/${pad(partition)}`,
   digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,

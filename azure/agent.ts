@@ -2,7 +2,9 @@ import type { ClientRequest } from 'node:http';
 import { Agent, type RequestOptions } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import { lookupFor } from './loopback.js';
+import { proxyFor, tunnel } from './proxy.js';
 
 /**
  * How long a socket may be silent, in milliseconds. A hub first delays calls over its limits (3.2 s were seen) before it
@@ -38,16 +40,35 @@ export class HubAgent extends Agent {
   ): Duplex | null | undefined {
     const [, host = '', port] = /^(.*?)(?::(\d+))?$/.exec(options.host ?? '') ?? [];
     const lookup = lookupFor(host);
-    const socket = super.createConnection(
-      {
-        ...options,
-        host,
-        ...(port === undefined ? {} : { port: Number(port) }),
-        ...(lookup === undefined ? {} : { lookup }),
+    const place = {
+      ...options,
+      host,
+      ...(port === undefined ? {} : { port: Number(port) }),
+      ...(lookup === undefined ? {} : { lookup }),
+    };
+    const at = Number(place.port ?? 443);
+    let proxy: URL | null;
+    try {
+      proxy = proxyFor(new URL(`https://${host}:${at}`));
+    } catch (error) {
+      callback?.(asError(error), new Socket());
+      return undefined;
+    }
+    if (proxy === null) return this.#watched(super.createConnection(place, callback));
+    // TLS inside the tunnel, with the hub: the proxy sees its name and nothing else.
+    tunnel(proxy, host, at).then(
+      (socket) => {
+        const inside: RequestOptions & Pick<ConnectionOptions, 'socket'> = { ...place, socket };
+        const secured = this.#watched(super.createConnection(inside));
+        if (secured) callback?.(null, secured);
       },
-      callback,
+      (error: unknown) => callback?.(asError(error), new Socket()),
     );
-    // The agent only ends idle sockets by itself; one that is waited on would stay open for ever.
+    return undefined;
+  }
+
+  /** The agent only ends idle sockets by itself; one that is waited on would stay open for ever. */
+  #watched<T extends Duplex | null | undefined>(socket: T): T {
     socket?.once('timeout', () => socket.destroy(new SilentSocket(this.#timeout)));
     return socket;
   }
@@ -70,4 +91,8 @@ export class SilentSocket extends Error {
     super(`nothing was heard for ${timeout / 1000} s`);
     this.name = 'SilentSocket';
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Config, HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
+import { HubIdentityAccess } from './granted-access.js';
 import type { Hub } from './hub.js';
 import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
-import { openStorage, type Storage } from './storage.js';
+import { type GrantedAccess, openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
 
@@ -57,8 +58,19 @@ export class Connections {
       const has = storage === null ? 'no storage' : `storage ${storage.account}`;
       throw new HubferryError('STORAGE_NOT_CONFIGURED_HERE', `${path} has ${has}; asked for was ${account}`);
     }
-    this.#storage ??= openStorage(storage);
+    this.#storage ??= openStorage(storage, this.#options);
     return this.#storage;
+  }
+
+  /**
+   * How a hub gets at the containers of its jobs: by its own identity where the configuration says so, otherwise by what
+   * the storage account grants.
+   *
+   * @throws HubferryError HUB_NOT_CONFIGURED_HERE, STORAGE_NOT_CONFIGURED_HERE
+   */
+  access(host: string, account: string): GrantedAccess {
+    const { access } = this.storage(account);
+    return this.hubConfig(host).identity === undefined ? access : new HubIdentityAccess(account);
   }
 
   /** Closes all sockets. */

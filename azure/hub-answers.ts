@@ -1,5 +1,6 @@
+import { configurationTexts } from '../registry/configurations.js';
 import { isJsonObject } from '../registry/record.js';
-import type { DeviceIdentity, HubJob, ModuleIdentity } from './hub.js';
+import type { ConfigurationText, DeviceIdentity, HubJob, ModuleIdentity } from './hub.js';
 import { textOrNull } from './json.js';
 import { scrub } from './scrub.js';
 
@@ -84,15 +85,32 @@ export function readModule(value: unknown): ModuleIdentity | null {
   };
 }
 
+/** Reads the answer of `GET /devices/{id}/modules`. */
+export function readModules(value: unknown): ModuleIdentity[] | null {
+  if (!Array.isArray(value)) return null;
+  const modules = value.map(readModule);
+  return modules.every((module) => module !== null) ? modules : null;
+}
+
 /** Reads a page of a query. */
 export function readRows(value: unknown): Record<string, unknown>[] | null {
   return Array.isArray(value) && value.every(isJsonObject) ? value : null;
 }
 
+/** Reads one configuration from its text. */
+export function readConfiguration(text: string): ConfigurationText | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const id = isJsonObject(value) ? value['id'] : null;
+  return typeof id === 'string' && id !== '' ? { id, text } : null;
+}
+
 /** Reads the answer of `GET /configurations`. */
-export function readConfigurations(value: unknown): { id: string }[] | null {
-  const rows = readRows(value);
-  if (rows === null) return null;
-  const ids = rows.map((row) => row['id']);
-  return ids.every((id) => typeof id === 'string') ? ids.map((id) => ({ id })) : null;
+export function readConfigurations(answer: string): ConfigurationText[] | null {
+  const all = configurationTexts(answer)?.map(readConfiguration) ?? [null];
+  return all.every((one) => one !== null) ? all : null;
 }

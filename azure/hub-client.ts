@@ -1,21 +1,33 @@
 import { randomUUID } from 'node:crypto';
+import type { TokenCredential } from '@azure/identity';
 import iothub, { type Registry } from 'azure-iothub';
 import type { HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { isJsonObject } from '../registry/record.js';
 import { HubAgent } from './agent.js';
-import type { DeviceIdentity, Hub, HubJob, ModuleIdentity, QueryOptions, Twin } from './hub.js';
+import type {
+  ConfigurationText,
+  DeviceIdentity,
+  Hub,
+  HubJob,
+  ModuleIdentity,
+  QueryOptions,
+  Twin,
+} from './hub.js';
 import {
   deviceBody,
+  readConfiguration,
   readConfigurations,
   readDevice,
   readJob,
   readJobs,
   readModule,
+  readModules,
   readRows,
   readStatistics,
 } from './hub-answers.js';
+import { type HubCredentials, hubCredentials } from './hub-credentials.js';
 import {
   HubAnswerError,
   type HubCall,
@@ -23,15 +35,22 @@ import {
   hubSilentError,
   unreadableAnswer,
 } from './hub-errors.js';
-import { callRegistry, openRegistry } from './microsoft-registry.js';
+import { callRegistry } from './microsoft-registry.js';
 import { callRest, type RestAnswer, type RestRequest } from './rest.js';
-import { type SasCredentials, sasCredentials, sasToken } from './sas.js';
 
 export interface OpenHubOptions {
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS. */
   readonly ca?: string | Buffer;
   /** Milliseconds that the hub may be silent; 60 s by default. */
   readonly timeout?: number;
+  /** Whose tokens of Microsoft Entra ID are used; left out, those of this process. */
+  readonly credential?: TokenCredential;
+}
+
+/** Whose twin it is: a device's own, or a module's. */
+interface TwinId {
+  readonly deviceId: string;
+  readonly moduleId: string | null;
 }
 
 /** Rows of a query page: the most that a hub gives at once. */
@@ -46,7 +65,9 @@ export function openHub(hub: HubConfig, options: OpenHubOptions = {}): HubClient
 interface Connection {
   readonly host: string;
   readonly readOnly: boolean;
-  readonly credentials: SasCredentials;
+  readonly credentials: HubCredentials;
+  /** Whose right to storage its jobs use: `system`, or the ARM id of a user-assigned identity; null: that of a SAS. */
+  readonly identity: string | null;
   readonly agent: HubAgent;
   readonly registry: Registry;
   /**
@@ -56,22 +77,24 @@ interface Connection {
   readonly creator: Registry;
 }
 
-function connect({ host, connectionString, readOnly }: HubConfig, options: OpenHubOptions): Connection {
+function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Connection {
   const agent = new HubAgent(options);
+  const credentials = hubCredentials(hub, credential);
   return {
-    host,
-    readOnly,
-    credentials: sasCredentials(connectionString),
+    host: hub.host,
+    readOnly: hub.readOnly,
+    credentials,
+    identity: hub.identity ?? null,
     agent,
-    registry: openRegistry(connectionString, agent),
-    creator: openRegistry(connectionString, new HubAgent({ ...options, keepAlive: false })),
+    registry: credentials.registry(agent),
+    creator: credentials.registry(new HubAgent({ ...options, keepAlive: false })),
   };
 }
 
 /** A hub through Microsoft's client (jobs, statistics) and our own (everything with user content). */
 export class HubClient implements Hub {
   readonly host: string;
-  readonly policy: string;
+  readonly policy: string | null;
   readonly #connection: Connection;
   #calls = NO_CALLS;
 
@@ -111,20 +134,28 @@ export class HubClient implements Hub {
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
-  async createExport(containerSas: string, { excludeKeys }: { excludeKeys: boolean }): Promise<HubJob> {
+  async createExport(containerUri: string, { excludeKeys }: { excludeKeys: boolean }): Promise<HubJob> {
     const call = this.#call('create an export job');
     this.#count('jobs');
-    const { creator } = this.#connection;
-    const answer = await callRegistry(call, () => creator.exportDevicesToBlob(containerSas, excludeKeys));
+    const { creator, identity } = this.#connection;
+    const answer = await callRegistry(call, () => {
+      if (identity === null) return creator.exportDevicesToBlob(containerUri, excludeKeys);
+      if (identity === 'system') return creator.exportDevicesToBlobByIdentity(containerUri, excludeKeys);
+      return creator.exportDevicesToBlobByIdentity(containerUri, excludeKeys, identity);
+    });
     return readJob(answer) ?? unreadable(call);
   }
 
-  async createImport(inputSas: string, outputSas: string): Promise<HubJob> {
+  async createImport(inputUri: string, outputUri: string): Promise<HubJob> {
     const call = this.#call('create an import job');
     this.#guardWrite(call);
     this.#count('jobs');
-    const { creator } = this.#connection;
-    const answer = await callRegistry(call, () => creator.importDevicesFromBlob(inputSas, outputSas));
+    const { creator, identity } = this.#connection;
+    const answer = await callRegistry(call, () => {
+      if (identity === null) return creator.importDevicesFromBlob(inputUri, outputUri);
+      if (identity === 'system') return creator.importDevicesFromBlobByIdentity(inputUri, outputUri);
+      return creator.importDevicesFromBlobByIdentity(inputUri, outputUri, identity);
+    });
     return readJob(answer) ?? unreadable(call);
   }
 
@@ -179,6 +210,13 @@ export class HubClient implements Hub {
     return body === null ? null : (readModule(json(call, body)) ?? unreadable(call));
   }
 
+  async listModules(deviceId: string): Promise<ModuleIdentity[] | null> {
+    const call = this.#call(`list the modules of ${deviceId}`);
+    const request: RestRequest = { method: 'GET', path: path('devices', deviceId, 'modules') };
+    const body = await missing(this.#rest(call, request));
+    return body === null ? null : (readModules(json(call, body)) ?? unreadable(call));
+  }
+
   async putModule(
     { deviceId, moduleId }: { deviceId: string; moduleId: string },
     body: string,
@@ -195,19 +233,40 @@ export class HubClient implements Hub {
     return readModule(json(call, answer)) ?? unreadable(call);
   }
 
-  async putTwin(
-    { deviceId, moduleId }: { deviceId: string; moduleId: string | null },
+  async putTwin(id: TwinId, body: string, ifMatch: string): Promise<void> {
+    await this.#writeTwin('PUT', id, body, ifMatch);
+  }
+
+  async patchTwin(id: TwinId, body: string, ifMatch: string): Promise<void> {
+    await this.#writeTwin('PATCH', id, body, ifMatch);
+  }
+
+  async #writeTwin(
+    method: 'PUT' | 'PATCH',
+    { deviceId, moduleId }: TwinId,
     body: string,
     ifMatch: string,
   ): Promise<void> {
     const ids = moduleId === null ? [deviceId] : [deviceId, 'modules', moduleId];
-    const call = this.#call(`replace the twin of ${ids.filter((part) => part !== 'modules').join('/')}`);
+    const name = moduleId === null ? deviceId : `${deviceId}/${moduleId}`;
+    const call = this.#call(`${method === 'PUT' ? 'replace' : 'change'} the twin of ${name}`);
     this.#guardWrite(call);
     await this.#rest(call, {
-      method: 'PUT',
+      method,
       path: path('twins', ...ids),
       headers: { 'If-Match': quoted(ifMatch) },
       body: Buffer.from(body),
+    });
+  }
+
+  async applyConfiguration(deviceId: string, body: string): Promise<void> {
+    const call = this.#call(`apply a manifest to ${deviceId}`);
+    this.#guardWrite(call);
+    await this.#rest(call, {
+      method: 'POST',
+      path: path('devices', deviceId, 'applyConfigurationContent'),
+      body: Buffer.from(body),
+      repeatable: true,
     });
   }
 
@@ -246,13 +305,41 @@ export class HubClient implements Hub {
     } while (continuation !== undefined);
   }
 
-  async listConfigurations(): Promise<{ id: string }[] | null> {
+  async listConfigurations(): Promise<ConfigurationText[] | null> {
     const call = this.#call('list its configurations');
     const answer = await answered(
       this.#rest(call, { method: 'GET', path: path('configurations') }),
       NOT_OFFERED,
     );
-    return answer === null ? null : (readConfigurations(json(call, answer)) ?? unreadable(call));
+    return answer === null ? null : (readConfigurations(answer.text) ?? unreadable(call));
+  }
+
+  async getConfiguration(id: string): Promise<ConfigurationText | null> {
+    const call = this.#call(`read configuration ${id}`);
+    const answer = await missing(this.#rest(call, { method: 'GET', path: path('configurations', id) }));
+    return answer === null ? null : (readConfiguration(answer.text) ?? unreadable(call));
+  }
+
+  async putConfiguration(id: string, body: string, ifMatch: string | null): Promise<ConfigurationText> {
+    const call = this.#call(`${ifMatch === null ? 'create' : 'update'} configuration ${id}`);
+    this.#guardWrite(call);
+    const answer = await this.#rest(call, {
+      method: 'PUT',
+      path: path('configurations', id),
+      ...(ifMatch === null ? {} : { headers: { 'If-Match': quoted(ifMatch) } }),
+      body: Buffer.from(body),
+    });
+    return readConfiguration(answer.text) ?? unreadable(call);
+  }
+
+  async deleteConfiguration(id: string, ifMatch: string): Promise<void> {
+    const call = this.#call(`delete configuration ${id}`);
+    this.#guardWrite(call);
+    await this.#rest(call, {
+      method: 'DELETE',
+      path: path('configurations', id),
+      headers: { 'If-Match': quoted(ifMatch) },
+    });
   }
 
   async probeWrite(): Promise<void> {
@@ -288,9 +375,14 @@ export class HubClient implements Hub {
     try {
       job = await this.createExport(containerUri, { excludeKeys: true });
     } catch (error) {
-      // Rights are looked at before the container, and the container before the slot or after it.
-      if (error instanceof HubAnswerError && (error.status === 400 || error.code === 'HUB_SLOT_TAKEN'))
-        return;
+      // Rights are looked at before the container, and the container before the slot or after it. Where the hub's own
+      // identity opens the container, a 400 may also be about that identity.
+      const { identity } = this.#connection;
+      const passed = (refusal: HubAnswerError): boolean =>
+        refusal.code === 'HUB_SLOT_TAKEN' ||
+        refusal.code === 'CONTAINER_REFUSED' ||
+        (identity === null && refusal.status === 400);
+      if (error instanceof HubAnswerError && passed(error)) return;
       throw error;
     }
     // A hub that looks at the container later: the job is ours, and of no use.
@@ -317,7 +409,7 @@ export class HubClient implements Hub {
   async #rest(call: HubCall, request: RestRequest): Promise<RestAnswer> {
     const { agent, credentials } = this.#connection;
     this.#count('other');
-    const options = { host: credentials.host, agent, authorize: () => sasToken(credentials) };
+    const options = { host: credentials.host, agent, authorize: credentials.authorize };
     const answer = await callRest(options, request).catch((error: unknown) => {
       throw hubSilentError(call, error);
     });

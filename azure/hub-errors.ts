@@ -1,12 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
+import { HUB_ROLE } from './entra.js';
 import { textOrNull } from './json.js';
 import { scrub } from './scrub.js';
 
 /** Who was asked, and for what: the first half of every message. */
 export interface HubCall {
   readonly host: string;
+  /** Null under Microsoft Entra ID. */
   readonly policy: string | null;
   /** Ends "cannot …": `list its jobs`, `read device x`. */
   readonly what: string;
@@ -36,6 +38,7 @@ export class HubAnswerError extends HubferryError {
 /** The codes that decide, by number: the second envelope and the text of some faults give no name. */
 const NAMES: Readonly<Record<string, string>> = {
   400008: 'BlobContainerValidationError',
+  400032: 'ManagedIdentityNotEnabled',
   401002: 'IotHubUnauthorizedAccess',
   403002: 'IotHubQuotaExceeded',
   403003: 'JobQuotaExceeded',
@@ -52,6 +55,7 @@ const NAMES: Readonly<Record<string, string>> = {
 const BY_NAME: Readonly<Record<string, ErrorCode>> = {
   JobQuotaExceeded: 'HUB_SLOT_TAKEN',
   BlobContainerValidationError: 'CONTAINER_REFUSED',
+  ManagedIdentityNotEnabled: 'HUB_HAS_NO_IDENTITY',
   IotHubFailingOver: 'HUB_UNAVAILABLE',
 };
 
@@ -65,14 +69,21 @@ export function hubAnswerError(call: HubCall, refusal: HubRefusal): HubAnswerErr
   const { name, words } = readRefusal(refusal);
   const code = (name === null ? undefined : BY_NAME[name]) ?? codeOfStatus(refusal);
   const labels = [name, `HTTP ${status}`].filter((label) => label !== null).join(', ');
-  const policy = code === 'HUB_UNAUTHORIZED' && call.policy !== null ? ` with policy "${call.policy}"` : '';
+  const [who, role] = code === 'HUB_UNAUTHORIZED' ? rightsOf(call) : ['', ''];
   const said = words === '' ? '' : `: ${words}`;
   return new HubAnswerError(
     code,
-    `${call.host}${policy} cannot ${call.what} (${labels})${said}`,
+    `${call.host}${who} cannot ${call.what} (${labels})${said}${role}`,
     status,
     name,
   );
+}
+
+/** Who was refused, and what they lack where that can be told. */
+function rightsOf({ policy }: HubCall): [who: string, role: string] {
+  if (policy !== null) return [` with policy "${policy}"`, ''];
+  const words = `The worker’s identity needs the role ${HUB_ROLE}; Owner and Contributor do not let anybody read or write devices.`;
+  return [' under Microsoft Entra ID', `. ${words}`];
 }
 
 function codeOfStatus({ status, headers }: HubRefusal): ErrorCode {
@@ -142,6 +153,8 @@ const NO_TLS = new Set(['EPROTO', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKE
 
 /** No answer came: name resolution, TCP, TLS, or a connection cut in the middle. */
 export function hubSilentError(call: HubCall, error: unknown): HubferryError {
+  // No token to ask with.
+  if (error instanceof HubferryError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : null;
   if (code !== null && UNTRUSTED.has(code)) {
     return new HubferryError(

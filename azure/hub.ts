@@ -41,6 +41,13 @@ export interface ModuleIdentity {
   readonly [member: string]: unknown;
 }
 
+/** A device or module configuration, or an edge deployment. */
+export interface ConfigurationText {
+  readonly id: string;
+  /** As the hub prints it, so that nothing in it is printed anew. */
+  readonly text: string;
+}
+
 export interface QueryOptions {
   readonly pageSize?: number;
   readonly each?: <T>(call: () => Promise<T>) => Promise<T>;
@@ -53,7 +60,7 @@ export type Twin = Readonly<Record<string, unknown>>;
 export interface Hub {
   /** Canonical. */
   readonly host: string;
-  /** The shared access policy that is used. */
+  /** The shared access policy that is used; null under Microsoft Entra ID. */
   readonly policy: string | null;
 
   /** The calls sent since the last take; the count starts again at zero. */
@@ -67,17 +74,17 @@ export interface Hub {
   /**
    * Starts an export of the whole registry into `devices.txt` of a container.
    *
-   * @param containerSas container URI with a SAS that may read, write and delete
+   * @param containerUri with a SAS that may read, write and delete; without one where the hub's own identity opens it
    * @throws HubferryError HUB_SLOT_TAKEN, CONTAINER_REFUSED. After HUB_UNREACHABLE or HUB_UNAVAILABLE the job may exist.
    */
-  createExport(containerSas: string, options: { excludeKeys: boolean }): Promise<HubJob>;
+  createExport(containerUri: string, options: { excludeKeys: boolean }): Promise<HubJob>;
   /**
    * Starts an import of `devices.txt` of the input container; the error log goes to `importErrors.log` of the output
    * container.
    *
    * @throws HubferryError as {@link createExport}; HUB_READ_ONLY
    */
-  createImport(inputSas: string, outputSas: string): Promise<HubJob>;
+  createImport(inputUri: string, outputUri: string): Promise<HubJob>;
   /** Null if the hub does not know the job. */
   getJob(jobId: string): Promise<HubJob | null>;
   /** Ends a job; one that has ended, or that the hub does not know, is fine. */
@@ -99,6 +106,12 @@ export interface Hub {
    * @throws HubferryError HUB_UNAUTHORIZED also for a device that is missing or disabled (a quirk of hubs under SAS)
    */
   getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null>;
+  /**
+   * The modules of a device; null if there is no such device.
+   *
+   * @throws HubferryError HUB_UNAUTHORIZED as {@link getModule}
+   */
+  listModules(deviceId: string): Promise<ModuleIdentity[] | null>;
   /**
    * Creates a module, or replaces one.
    *
@@ -123,14 +136,52 @@ export interface Hub {
    */
   putTwin(id: { deviceId: string; moduleId: string | null }, body: string, ifMatch: string): Promise<void>;
   /**
+   * Merges tags and desired properties into a twin.
+   *
+   * @param body the `tags` and `properties` to merge as JSON text
+   * @param ifMatch the ETag that the twin must have; `*` for any
+   * @throws HubAnswerError with status 404 or 412; HUB_READ_ONLY
+   */
+  patchTwin(id: { deviceId: string; moduleId: string | null }, body: string, ifMatch: string): Promise<void>;
+  /**
+   * Gives an edge device its manifest: replaces the desired properties of the modules that it names, makes those that are
+   * not there, and removes modules of an earlier manifest that it does not name. Sending it twice does no harm.
+   *
+   * @param body the configuration content as JSON text
+   * @throws HubAnswerError with status 400 if it is no edge device or the content is not valid, 404 if there is no such
+   *   device, 409 while another one is being applied; HUB_UNAUTHORIZED, HUB_READ_ONLY
+   */
+  applyConfiguration(deviceId: string, body: string): Promise<void>;
+  /**
    * The pages of a query. Queries lag behind writes, and show deleted devices for a while.
    *
    * @param options `pageSize`: rows that a page should have, at most 1000, though the hub may choose another number;
    *   `each`: runs the call for a page, and may run it again
    */
   query(text: string, options?: QueryOptions): AsyncIterable<readonly Record<string, unknown>[]>;
-  /** Null where the hub does not offer configurations, or does not allow to read them. */
-  listConfigurations(): Promise<{ id: string }[] | null>;
+  /**
+   * All configurations and edge deployments. Null where the hub does not offer configurations, or does not allow to read
+   * them.
+   */
+  listConfigurations(): Promise<ConfigurationText[] | null>;
+  /** Null if there is none. */
+  getConfiguration(id: string): Promise<ConfigurationText | null>;
+  /**
+   * Creates a configuration, or updates all of it but its content, which the service keeps silently (facts §1.7).
+   *
+   * @param body the configuration as JSON text, content included
+   * @param ifMatch null to create; else the ETag it must have, `*` for any
+   * @returns what the hub made of it
+   * @throws HubAnswerError with status 409 if it is there, 404 if there is none to update, 412 if the ETag is another, and
+   *   now and then while others write (facts §1.4); HUB_READ_ONLY
+   */
+  putConfiguration(id: string, body: string, ifMatch: string | null): Promise<ConfigurationText>;
+  /**
+   * Deletes a configuration. What it wrote to twins stays there (facts §6).
+   *
+   * @throws HubAnswerError with status 404, or 412 if the ETag is another; HUB_READ_ONLY
+   */
+  deleteConfiguration(id: string, ifMatch: string): Promise<void>;
 
   /** Proves the right to write devices, without writing. @throws HubferryError HUB_UNAUTHORIZED, HUB_READ_ONLY */
   probeWrite(): Promise<void>;

@@ -10,12 +10,25 @@ import {
   unreadableAnswer,
 } from './hub-errors.js';
 
+/** Microsoft's client of a hub, by connection string. */
+export function registryBySas(connectionString: string, agent: Agent): Registry {
+  return withAgent(iothub.Registry.fromConnectionString(connectionString), agent);
+}
+
 /**
- * Microsoft's client of a hub, with our agent in the place of its own: there is no public way to give it one, and its
- * own does not understand a port in the host and never gives up waiting.
+ * Microsoft's client of a hub, by tokens. It would ask for those of the public cloud everywhere and keep them itself, so
+ * it is given ours, which look expired to it.
  */
-export function openRegistry(connectionString: string, agent: Agent): Registry {
-  const registry = iothub.Registry.fromConnectionString(connectionString);
+export function registryByToken(host: string, token: () => Promise<string>, agent: Agent): Registry {
+  const credential = { getToken: async () => ({ token: await token(), expiresOnTimestamp: 0 }) };
+  return withAgent(iothub.Registry.fromTokenCredential(host, credential), agent);
+}
+
+/**
+ * Puts our agent in the place of its own: there is no public way to give it one, and its own does not understand a port
+ * in the host and never gives up waiting.
+ */
+function withAgent(registry: Registry, agent: Agent): Registry {
   const client: unknown = Reflect.get(registry, '_restApiClient');
   const setOptions: unknown = isJsonObject(client) ? Reflect.get(client, 'setOptions') : undefined;
   if (typeof setOptions !== 'function') {

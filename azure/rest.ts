@@ -26,14 +26,15 @@ export interface RestOptions {
   /** Brings the time limit: see `HubAgent`. */
   readonly agent: Agent;
   /** The value of the Authorization header; asked for on every request. */
-  readonly authorize: () => string;
+  readonly authorize: () => string | Promise<string>;
 }
 
 /**
  * A small REST client of a hub, for all bodies with user content: Microsoft's client decodes each network packet on its
  * own, which destroys a character that straddles two.
  *
- * @throws the socket's own error (with `code`) if there is no whole answer; a status is never an error here
+ * @throws the socket's own error (with `code`) if there is no whole answer, what `authorize` throws; a status is never an
+ *   error here
  */
 export async function callRest(options: RestOptions, call: RestRequest): Promise<RestAnswer> {
   try {
@@ -53,8 +54,10 @@ function bytesOf(body: unknown): Buffer | undefined {
   return Buffer.from(JSON.stringify(body), 'utf8');
 }
 
-function send({ host, agent, authorize }: RestOptions, call: RestRequest): Promise<RestAnswer> {
+async function send({ host, agent, authorize }: RestOptions, call: RestRequest): Promise<RestAnswer> {
   const body = bytesOf(call.body);
+  const given = authorize();
+  const authorization = typeof given === 'string' ? given : await given;
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       {
@@ -63,7 +66,7 @@ function send({ host, agent, authorize }: RestOptions, call: RestRequest): Promi
         method: call.method,
         path: call.path,
         headers: {
-          Authorization: authorize(),
+          Authorization: authorization,
           'Request-Id': randomUUID(),
           'User-Agent': 'hubferry',
           ...(body === undefined

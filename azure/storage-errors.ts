@@ -8,6 +8,8 @@ export interface StorageCall {
   readonly account: string;
   /** Ends "cannot …": `create container x`. */
   readonly what: string;
+  /** The role that the worker's identity needs for it, where it asks under Microsoft Entra ID. */
+  readonly role?: string;
 }
 
 /** An error that the storage account itself answered with. */
@@ -42,9 +44,14 @@ export function storageError(call: StorageCall, error: unknown): HubferryError {
     );
   }
   const labels = [label, `HTTP ${status}`].filter((part) => part !== '').join(', ');
+  const ours = code === 'ContainerBeingDeleted' ? 'STORAGE_UNREACHABLE' : codeOfStatus(status);
+  const role =
+    ours === 'STORAGE_UNAUTHORIZED' && call.role !== undefined
+      ? ` The worker’s identity needs the role ${call.role}.`
+      : '';
   return new StorageAnswerError(
-    code === 'ContainerBeingDeleted' ? 'STORAGE_UNREACHABLE' : codeOfStatus(status),
-    `${call.account} cannot ${call.what} (${labels})${words === '' ? '' : `: ${words}`}`,
+    ours,
+    `${call.account} cannot ${call.what} (${labels})${words === '' ? '' : `: ${words}`}${role}`,
     status,
     code,
   );

@@ -12,8 +12,45 @@ export interface BlobWriter {
   close(): Promise<void>;
 }
 
-/** Names of the two policies that a job's container has. */
+/** What a hub is given a job's container for. */
 export type GrantName = 'input' | 'output';
+
+/** What decides how long access lasts, in milliseconds. */
+export interface GrantTimes {
+  /** How long access should last if it can be extended: `sasLifetime`. */
+  readonly lifetime: number;
+  /** How long a job may take at most: `jobDeadline`. */
+  readonly deadline: number;
+}
+
+/**
+ * How a hub gets at the container of one job, and how that ends. There are three ways, and callers need not know which:
+ * a SAS bound to a stored access policy (with the account's key), a user delegation SAS (under Microsoft Entra ID), and
+ * the hub's own identity.
+ */
+export interface GrantedAccess {
+  /** Whether {@link extend} and {@link revoke} do anything; otherwise access ends at its expiry, or with the hub's role. */
+  readonly revocable: boolean;
+  /** Whether the hub opens containers by its own identity. */
+  readonly hubIdentity: boolean;
+
+  /** When access that is granted now shall end, in epoch ms. */
+  expiry(now: number, times: GrantTimes): number;
+  /**
+   * Makes the URI by which a hub may use a container. The URI is secret, unless the hub's own identity opens the container.
+   * Access of the same name that was granted before ends if it is revocable. A new stored access policy may take up to
+   * 30 s to become known (Microsoft: "Define a stored access policy"); with `r` among the permissions this waits until it is.
+   *
+   * @param permissions letters of a container SAS, such as `r` or `rwd`
+   */
+  grant(container: string, name: GrantName, permissions: string, expiresOn: Date): Promise<string>;
+  /** Moves the expiry of all access to a container. Nothing happens where it cannot be moved. */
+  extend(container: string, expiresOn: Date): Promise<void>;
+  /**
+   * Ends all access to a container; a missing one is fine. Nothing happens where access ends by itself only.
+   */
+  revoke(container: string): Promise<void>;
+}
 
 /**
  * Containers and block blobs of one storage account. Every method throws HubferryError: STORAGE_UNREACHABLE (worth
@@ -22,6 +59,8 @@ export type GrantName = 'input' | 'output';
 export interface Storage {
   /** The account's blob endpoint, as in the configuration. */
   readonly account: string;
+  /** The account's own way to grant access; a hub's jobs use that of `Connections.access`. */
+  readonly access: GrantedAccess;
 
   /** Makes a private container. @returns false if it was there */
   createContainer(name: string): Promise<boolean>;
@@ -64,17 +103,4 @@ export interface Storage {
   writer(container: string, blob: string, options?: { blockBytes?: number }): BlobWriter;
   /** A missing blob is fine. */
   deleteBlob(container: string, blob: string): Promise<void>;
-
-  /**
-   * Sets a stored access policy of a container (others stay as they are) and signs a container URI bound to it. The URI
-   * is secret. A new policy may take up to 30 s to become known (Microsoft: "Define a stored access policy"); with `r`
-   * among the permissions this waits until it is.
-   *
-   * @param permissions letters of a container SAS, such as `r` or `rwd`
-   */
-  grant(container: string, name: GrantName, permissions: string, expiresOn: Date): Promise<string>;
-  /** Moves the expiry of all policies of a container, and so of all URIs granted. */
-  extend(container: string, expiresOn: Date): Promise<void>;
-  /** Removes all policies of a container, so that no URI granted is good any more. A missing container is fine. */
-  revoke(container: string): Promise<void>;
 }

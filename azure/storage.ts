@@ -1,46 +1,59 @@
-import { setTimeout } from 'node:timers/promises';
-import {
-  BlobServiceClient,
-  type BlockBlobClient,
-  ContainerClient,
-  ContainerSASPermissions,
-  type SignedIdentifier,
-} from '@azure/storage-blob';
+import type { TokenCredential } from '@azure/identity';
+import { BlobServiceClient, type BlockBlobClient } from '@azure/storage-blob';
 import type { StorageConfig } from '../config/model.js';
 import { readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
-import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
-import type { BlobWriter, GrantName, Storage } from './storage-port.js';
+import { entraCredential, STORAGE_ROLE } from './entra.js';
+import { DelegationAccess, PolicyAccess } from './granted-access.js';
+import { type StorageCall, storageAnswer, storageError } from './storage-errors.js';
+import type { BlobWriter, GrantedAccess, Storage } from './storage-port.js';
+import { deadline, storageTransport } from './storage-transport.js';
 
-export type { BlobWriter, GrantName, Storage } from './storage-port.js';
+export type { BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
+
+export interface OpenStorageOptions {
+  /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS; not through a proxy. */
+  readonly ca?: string | Buffer;
+  /** Whose tokens of Microsoft Entra ID are used where there is no connection string; left out, those of this process. */
+  readonly credential?: TokenCredential;
+}
 
 /**
- * The library's own retries only bridge a blip: what lasts longer is for Temporal's retry policy, which is visible, gives
- * the worker's slot back while it waits, and can be cancelled. The library's default would hide up to a minute in a call.
+ * A client of a storage account. Nothing is sent until it is asked for something.
+ *
+ * @throws HubferryError STORAGE_UNREACHABLE where the environment names a proxy that is none
  */
-const RETRY = { maxTries: 3, retryDelayInMs: 100, maxRetryDelayInMs: 1_000 };
-
-/** Milliseconds for a call that does not stream, tries included; the library has no limit of its own. */
-const CALL_TIMEOUT = 60_000;
-
-/** How long a new access policy may take to become known (Microsoft: up to 30 s), in milliseconds, and between looks. */
-const POLICY_KNOWN = { within: 45_000, every: 500 };
-
-/** A client of a storage account. Nothing is sent until it is asked for something. */
-export function openStorage({ connectionString, account }: StorageConfig): Storage {
-  return new StorageClient(
-    account,
-    BlobServiceClient.fromConnectionString(connectionString, { retryOptions: RETRY }),
-  );
+export function openStorage(
+  { connectionString, account }: StorageConfig,
+  { ca, credential }: OpenStorageOptions = {},
+): Storage {
+  const transport = storageTransport(account, ca);
+  if (connectionString !== null) {
+    const service = BlobServiceClient.fromConnectionString(connectionString, transport);
+    const call = (what: string): StorageCall => ({ account, what });
+    return new StorageClient(account, service, call, new PolicyAccess(service, call, transport));
+  }
+  const service = new BlobServiceClient(account, entraCredential(credential), transport);
+  const call = (what: string): StorageCall => ({ account, what, role: STORAGE_ROLE });
+  return new StorageClient(account, service, call, new DelegationAccess(service, call));
 }
 
 class StorageClient implements Storage {
   readonly account: string;
+  readonly access: GrantedAccess;
   readonly #service: BlobServiceClient;
+  readonly #call: (what: string) => StorageCall;
 
-  constructor(account: string, service: BlobServiceClient) {
+  constructor(
+    account: string,
+    service: BlobServiceClient,
+    call: (what: string) => StorageCall,
+    access: GrantedAccess,
+  ) {
     this.account = account;
+    this.access = access;
     this.#service = service;
+    this.#call = call;
   }
 
   async createContainer(name: string): Promise<boolean> {
@@ -146,61 +159,9 @@ class StorageClient implements Storage {
     await storageAnswer(call, () => this.#blob(container, blob).delete({ abortSignal: deadline() }), [404]);
   }
 
-  async grant(container: string, name: GrantName, permissions: string, expiresOn: Date): Promise<string> {
-    const call = this.#call(`grant access to container ${container}`);
-    const allowed = ContainerSASPermissions.parse(permissions);
-    // No start: the clocks of this machine, the storage and the hub differ.
-    const policy = {
-      id: name,
-      accessPolicy: { expiresOn, permissions: allowed.toString() },
-    };
-    await this.#changePolicies(call, container, (others) => [
-      ...others.filter((other) => other.id !== name),
-      policy,
-    ]);
-    const client = this.#service.getContainerClient(container);
-    const uri = await client.generateSasUrl({ identifier: name });
-    if (allowed.read) await untilKnown(call, uri);
-    return uri;
-  }
-
-  async extend(container: string, expiresOn: Date): Promise<void> {
-    const call = this.#call(`extend the access to container ${container}`);
-    await this.#changePolicies(call, container, (policies) =>
-      policies.map((policy) => ({ ...policy, accessPolicy: { ...policy.accessPolicy, expiresOn } })),
-    );
-  }
-
-  async revoke(container: string): Promise<void> {
-    const call = this.#call(`revoke the access to container ${container}`);
-    const client = this.#service.getContainerClient(container);
-    const options = { abortSignal: deadline() };
-    await storageAnswer(call, () => client.setAccessPolicy(undefined, [], options), [404]);
-  }
-
-  async #changePolicies(
-    call: StorageCall,
-    container: string,
-    change: (policies: SignedIdentifier[]) => SignedIdentifier[],
-  ): Promise<void> {
-    const client = this.#service.getContainerClient(container);
-    await storageAnswer(call, async () => {
-      const { signedIdentifiers } = await client.getAccessPolicy({ abortSignal: deadline() });
-      await client.setAccessPolicy(undefined, change(signedIdentifiers), { abortSignal: deadline() });
-    });
-  }
-
   #blob(container: string, blob: string): BlockBlobClient {
     return this.#service.getContainerClient(container).getBlockBlobClient(blob);
   }
-
-  #call(what: string): StorageCall {
-    return { account: this.account, what };
-  }
-}
-
-function deadline(): AbortSignal {
-  return AbortSignal.timeout(CALL_TIMEOUT);
 }
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
@@ -220,24 +181,5 @@ async function* mapped<T>(call: StorageCall, values: AsyncIterable<T>): AsyncGen
     yield* values;
   } catch (error) {
     throw storageError(call, error);
-  }
-}
-
-/**
- * Waits until a signed URI is taken, so that a hub that is given it does not refuse it: asks for a blob that is not
- * there, which is 404 with the right to read and 403 without.
- */
-async function untilKnown(call: StorageCall, uri: string): Promise<void> {
-  const blob = new ContainerClient(uri, undefined, { retryOptions: RETRY }).getBlobClient('hubferry-probe');
-  const until = Date.now() + POLICY_KNOWN.within;
-  for (;;) {
-    try {
-      await storageAnswer(call, () => blob.getProperties({ abortSignal: deadline() }), [404]);
-      return;
-    } catch (error) {
-      const unknown = error instanceof StorageAnswerError && error.status === 403;
-      if (!unknown || Date.now() > until) throw error;
-      await setTimeout(POLICY_KNOWN.every);
-    }
   }
 }

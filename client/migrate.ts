@@ -1,17 +1,25 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Config, hubOf } from '../config/index.js';
+import { type Config, hubOf, loadRules } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
+import { refuseExisting } from './new-keys.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
-interface MigrateOptions extends RunOptions {
+interface RuleOptions {
+  readonly rules?: string;
+  readonly orphans?: NonNullable<MigrateInput['orphans']>;
+}
+
+interface MigrateOptions extends RunOptions, RuleOptions {
   readonly existing: MigrateInput['existing'];
   readonly extra: NonNullable<MigrateInput['extra']>;
   readonly maxDelete?: number;
+  readonly keysOut?: string;
+  readonly managedBy?: boolean;
   readonly strict: boolean;
   readonly yes: boolean;
 }
@@ -31,7 +39,13 @@ export function migrateCommand(): Command {
       .argument('<source>', 'alias of a hub, or snapshot:ID')
       .argument('<target>', 'alias of a hub'),
   )
+    .option(
+      '--managed-by',
+      'carry who manages modules, too, by a few calls for each device that has some',
+      false,
+    )
     .option('--yes', 'do not ask before deleting', false)
+    .option('--keys-out <file>', 'save keys that rules make here (default: hubferry-keys-RUN.jsonl)')
     .addHelpText(
       'after',
       '\nExamples:\n  hubferry migrate old new\n  hubferry migrate old new --existing skip --json\n' +
@@ -58,7 +72,7 @@ export function planCommand(): Command {
 }
 
 export function verifyCommand(): Command {
-  return withRunOptions(
+  return ruleOptions(
     new Command('verify')
       .summary('compare two registries field by field; read only')
       .description('Exports both hubs and compares every record, field by field. Writes nothing to a hub.')
@@ -66,7 +80,7 @@ export function verifyCommand(): Command {
       .argument('<target>', 'alias of a hub'),
   )
     .addHelpText('after', '\nExample:\n  hubferry verify old new --json')
-    .action((source: string, target: string, options: RunOptions) =>
+    .action((source: string, target: string, options: RunOptions & RuleOptions) =>
       start('verify', source, target, {
         ...options,
         existing: 'fail',
@@ -77,8 +91,21 @@ export function verifyCommand(): Command {
     );
 }
 
-function policyOptions(command: Command): Command {
+/** The common options of a run, `--rules` and `--orphans`. */
+function ruleOptions(command: Command): Command {
   return withRunOptions(command)
+    .option('--rules <file>', 'leave out, edit or rename records on their way (docs/rules.md)')
+    .addOption(
+      new Option(
+        '--orphans <policy>',
+        'devices whose parent the rules leave out: move them without a parent, leave them out, too, ' +
+          'or fail before any write (default: fail)',
+      ).choices(['detach', 'exclude', 'fail']),
+    );
+}
+
+function policyOptions(command: Command): Command {
+  return ruleOptions(command)
     .addOption(
       new Option(
         '--existing <policy>',
@@ -119,6 +146,9 @@ async function start(
   if (goal === 'migrate' && to.readOnly) {
     throw new HubferryError('HUB_READ_ONLY', `${target} (${to.host}) is marked readOnly in ${config.path}.`);
   }
+  const managedBy = managedByOf(options, from);
+  const rules = rulesOf(options);
+  refuseExisting(options.keysOut);
   if (goal === 'migrate' && options.extra === 'delete' && !options.yes) await confirmDeletes(target);
   storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
   const { existing, extra, maxDelete = null, strict } = options;
@@ -134,14 +164,34 @@ async function start(
       extra,
       maxDelete,
       strict,
+      ...rules,
+      ...managedBy,
     }),
     summary: `${goal} ${source} → ${target}`,
+    keysOut: options.keysOut,
     report: {
       workflow: goal,
       source: from.kind === 'hub' ? from.host : `${SNAPSHOT}${from.id}`,
       target: to.host,
     },
   });
+}
+
+/** No snapshot holds who manages a module: only the source itself can tell. */
+function managedByOf({ managedBy }: MigrateOptions, source: Source): Pick<MigrateInput, 'managedBy'> {
+  if (managedBy !== true) return {};
+  if (source.kind === 'hub') return { managedBy };
+  throw new HubferryError(
+    'USAGE',
+    '--managed-by asks the source hub; a snapshot does not hold who manages modules.',
+  );
+}
+
+/** Reads the rules before anything is asked of anybody: they travel in the run's input, for every worker to have. */
+function rulesOf({ rules, orphans }: MigrateOptions): Pick<MigrateInput, 'rules' | 'orphans'> {
+  if (rules !== undefined) return { rules: loadRules(rules), orphans: orphans ?? 'fail' };
+  if (orphans === undefined) return {};
+  throw new HubferryError('USAGE', '--orphans says what becomes of devices whose parent --rules leave out.');
 }
 
 /** Asks on a terminal; elsewhere deleting takes --yes. */

@@ -1,3 +1,4 @@
+import type { PartLedger } from '../registry/ledger.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, fold, plain, table } from './text.js';
@@ -30,6 +31,8 @@ export function reportText(report: RunReport, width = 80): string {
   // Nothing was counted yet; an empty hub that was moved to its end is another matter.
   const uncounted = ledger.source === 0 && (report.outcome === 'running' || report.outcome === 'failed');
   if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
+  for (const [name, part] of partsOf(report))
+    lines.push(`  ${name}`, ...equations(ledgerRows({ workflow: report.workflow, ledger: part }), width));
   if (verify) {
     const { compared } = verify;
     lines.push(
@@ -42,8 +45,13 @@ export function reportText(report: RunReport, width = 80): string {
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
+  if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
+  if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
   if (report.rejected.length > 0) {
-    const all = ledger.refused + ledger.rejected;
+    const all = [ledger, ...partsOf(report).map(([, part]) => part)].reduce(
+      (sum, { refused, rejected }) => sum + refused + rejected,
+      0,
+    );
     const few = all > report.rejected.length ? `, the first ${report.rejected.length} of ${count(all)}` : '';
     lines.push(`  refused or rejected${few}`);
     for (const { record, code, reason } of report.rejected) {
@@ -61,20 +69,30 @@ export function reportText(report: RunReport, width = 80): string {
   if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
   if (report.report) lines.push(`  report ${report.report}`);
+  if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   return lines.join('\n');
 }
 
 /** The outcome in words, with what is open by its counts. */
-function verdictOf({ outcome, phase, ledger, verify }: RunReport): string {
+function verdictOf(report: RunReport): string {
+  const { outcome, phase, ledger, verify, warnings } = report;
   if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
   if (outcome === 'verified' && verify && verify.kept > 0)
     return `${VERDICTS.verified}, ${count(verify.kept)} kept as they were on the target`;
   if (outcome !== 'differences') return VERDICTS[outcome];
+  const warned = (name: string): number => warnings.find(({ code }) => code === name)?.count ?? 0;
   const open = Object.entries({
     different: verify?.different ?? 0,
     missing: verify?.missing ?? 0,
     refused: ledger.refused,
     rejected: ledger.rejected,
+    'system modules': warned('SYSTEM_MODULES_DIFFERENT'),
+    'system modules refused': ledger.systemModules.refused,
+    configurations:
+      warned('CONFIGURATIONS_MISSING') +
+      warned('CONFIGURATIONS_DIFFERENT') +
+      warned('CONFIGURATIONS_NOT_SENT'),
+    'configurations refused': ledger.configurations?.refused ?? 0,
   }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
   return `${VERDICTS.differences}: ${open.join(', ')}`;
 }
@@ -96,7 +114,22 @@ const VERIFY_TERMS = ['match', 'kept', 'different', 'missing'] as const;
 /** A count, and the counts that add up to it. */
 type Equation = readonly [name: string, sum: number, counts: object, terms: readonly string[]];
 
-function ledgerRows({ workflow, ledger }: RunReport): Equation[] {
+/** Ledgers of what there is beside records, where there is something to carry. */
+function partsOf({ ledger }: RunReport): (readonly [name: string, ledger: PartLedger])[] {
+  const { systemModules, configurations } = ledger;
+  const parts: (readonly [string, PartLedger])[] = [['system modules', systemModules]];
+  if (configurations) parts.push(['configurations', configurations]);
+  // Reports of 0.1 have no such counts.
+  return parts.filter(([, { desired, refused }]) => desired + refused > 0);
+}
+
+function ledgerRows({
+  workflow,
+  ledger,
+}: {
+  readonly workflow: RunReport['workflow'];
+  readonly ledger: PartLedger;
+}): Equation[] {
   const source: Equation = ['source', ledger.source, ledger, LEDGER_TERMS.source];
   if (workflow === 'snapshot') return [source];
   const desired: Equation = ['desired', ledger.desired, ledger, LEDGER_TERMS.desired];
@@ -117,6 +150,22 @@ function equations(rows: readonly Equation[], width: number): string[] {
     const added = terms.map((name) => `${name} ${count(values[name] ?? 0)}`);
     return fold(`${sum} = ${added.join(' + ')}`, width, sum.length - 1);
   });
+}
+
+/** What each rule did. */
+function ruleLines(rules: NonNullable<RunReport['rules']>): string[] {
+  return table(
+    [
+      ['  rules', 'matched', 'changed'],
+      ...rules.map(({ name, matched, changed }) => [`    ${plain(name)}`, count(matched), count(changed)]),
+    ],
+    [1, 2],
+  );
+}
+
+function newKeysLines(run: string, newKeys: number, width: number): string[] {
+  const how = `hubferry status ${run} --keys-out FILE`;
+  return [`  new keys ${count(newKeys)}`, ...fold(`    where no command has saved them yet: ${how}`, width)];
 }
 
 function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): string[] {

@@ -4,7 +4,16 @@ import type { LiveRun, Look } from './follow.js';
 import { count, duration, estimate } from './text.js';
 
 /** The phases that a user is told about, in their order; `settle` and `verify` may come more than once. */
-const TOLD: readonly Phase[] = ['preflight', 'snapshot', 'transform', 'plan', 'apply', 'settle', 'verify'];
+const TOLD: readonly Phase[] = [
+  'preflight',
+  'snapshot',
+  'transform',
+  'plan',
+  'apply',
+  'settle',
+  'verify',
+  'configure',
+];
 
 /** A worker that restarts is back within this, ms; until then nothing is said about it. */
 const PATIENCE = 4_000;

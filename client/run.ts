@@ -4,6 +4,7 @@ import { emptyReport, type RunInput, type RunReport } from '../workflows/message
 import { fail } from './fail.js';
 import { follow } from './follow.js';
 import { offInterrupt, onInterrupt } from './interrupt.js';
+import { takeNewKeys } from './new-keys.js';
 import type { RunOptions } from './options.js';
 import { exitCodeOf, printJson, reportText, say } from './print.js';
 import { Progress } from './progress.js';
@@ -19,6 +20,8 @@ export interface Start<T extends RunInput> {
   readonly summary: string;
   /** How the run's report begins. */
   readonly report: Pick<RunReport, 'workflow' | 'source' | 'target'>;
+  /** The file for keys that the run makes. */
+  readonly keysOut?: string | undefined;
 }
 
 /**
@@ -64,8 +67,9 @@ export async function conduct<T extends RunInput>(
     const report = await follow(session, started, (look) => progress.show(look));
     offInterrupt();
     progress.end(report);
+    const settled = await takeNewKeys(config, report, start.keysOut);
     printReport(report, options.json);
-    process.exitCode = exitCodeOf(report);
+    process.exitCode = settled ? exitCodeOf(report) : 1;
   } finally {
     progress.end();
     await session.close();

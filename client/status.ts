@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { HubferryError } from '../registry/errors.js';
 import type { RunReport } from '../workflows/messages.js';
 import { look, timed } from './follow.js';
+import { refuseExisting, saveNewKeys } from './new-keys.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
 import { describe } from './progress.js';
@@ -13,6 +14,10 @@ import { duration, fold, table, widthOf } from './text.js';
 /** RUN as `newRunId` makes it. */
 const RUN = /^\d{8}-\d{6}-[a-z0-9]{6}$/;
 
+interface StatusOptions extends CommonOptions {
+  readonly keysOut?: string;
+}
+
 export function statusCommand(): Command {
   return withCommonOptions(
     new Command('status')
@@ -20,8 +25,9 @@ export function statusCommand(): Command {
       .description('Shows one run: how it stands while it goes on, and how it ended.')
       .argument('<run>', 'RUN, as migrate and list print it'),
   )
+    .option('--keys-out <file>', 'save the keys that the run made, and delete them from storage')
     .addHelpText('after', '\nExample:\n  hubferry status 20260801-120000-ab12cd')
-    .action(async (run: string, options: CommonOptions) => {
+    .action(async (run: string, options: StatusOptions) => {
       if (!RUN.test(run)) {
         const hint = '`hubferry list` shows the runs.';
         throw new HubferryError(
@@ -31,7 +37,10 @@ export function statusCommand(): Command {
         );
       }
       const config = configOf(options);
+      refuseExisting(options.keysOut);
       const stored = await readReport(config, run);
+      if (options.keysOut !== undefined)
+        say(`The new keys are in ${await saveNewKeys(config, run, options.keysOut)}`);
       if (stored.outcome !== 'running') {
         printReport(stored, options.json);
         return;

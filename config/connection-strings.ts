@@ -33,6 +33,12 @@ function needKey(found: ReadonlyMap<string, string>, name: string): string {
   return key;
 }
 
+/** Whether a text is a host name, or host name and port. @param host canonical */
+export function isHost(host: string): boolean {
+  const port = Number(/:(\d+)$/.exec(host)?.[1] ?? 443);
+  return HOST.test(host) && port >= 1 && port <= 65_535;
+}
+
 /**
  * Reads a hub's connection string (`HostName=…;SharedAccessKeyName=…;SharedAccessKey=…`).
  *
@@ -45,10 +51,7 @@ export function hubConnection(text: string): { host: string; connectionString: s
     throw new ConnectionStringFault('it is the connection string of a device, not of a hub’s policy');
   }
   const host = canonicalHost(need(found, 'HostName'));
-  const port = Number(/:(\d+)$/.exec(host)?.[1] ?? 443);
-  if (!HOST.test(host) || port < 1 || port > 65_535) {
-    throw new ConnectionStringFault('HostName is not a host name, or host name and port');
-  }
+  if (!isHost(host)) throw new ConnectionStringFault('HostName is not a host name, or host name and port');
   const policy = need(found, 'SharedAccessKeyName');
   const key = needKey(found, 'SharedAccessKey');
   return { host, connectionString: `HostName=${host};SharedAccessKeyName=${policy};SharedAccessKey=${key}` };
@@ -96,17 +99,22 @@ export function storageConnection(text: string): { account: string; connectionSt
 }
 
 function blobEndpoint(text: string): string {
+  const endpoint = readEndpoint(text);
+  if (typeof endpoint === 'string') return endpoint;
+  throw new ConnectionStringFault(`BlobEndpoint ${endpoint.fault}`);
+}
+
+/** A blob endpoint in the one spelling by which workflows know it, or what is wrong with it. */
+export function readEndpoint(text: string): string | { readonly fault: string } {
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    throw new ConnectionStringFault('BlobEndpoint is not a URL');
+    return { fault: 'is not a URL' };
   }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new ConnectionStringFault('BlobEndpoint is neither https nor http');
-  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return { fault: 'is neither https nor http' };
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
-    throw new ConnectionStringFault('BlobEndpoint holds more than an address');
+    return { fault: 'holds more than an address' };
   }
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
 }

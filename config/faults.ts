@@ -5,12 +5,10 @@ import type { Override } from './overrides.js';
 import { dotted, type YamlSource } from './yaml-source.js';
 
 /** More than a screen of faults has one cause, and it is among the first. */
-const MAX_FAULTS = 10;
+export const MAX_FAULTS = 10;
 
 /** What the design has but this version has not, so that the user does not look for a typing error. */
 const LATER: ReadonlyMap<string, string> = new Map([
-  ['hostName', 'Microsoft Entra ID for hubs is not supported yet; use connectionString'],
-  ['accountUrl', 'Microsoft Entra ID for storage is not supported yet; use connectionString'],
   ['container', 'a container made beforehand is not supported yet'],
 ]);
 
@@ -20,11 +18,13 @@ const KINDS: Readonly<Record<string, string>> = {
   // Every number of the configuration is a whole one.
   number: 'a whole number',
   boolean: 'true or false',
+  array: 'a list',
   object: 'keys and values',
   record: 'keys and values',
 };
 
-interface Fault {
+/** Something wrong in a file. */
+export interface Fault {
   readonly path: Path;
   readonly part: 'key' | 'value';
   readonly words: string;
@@ -56,7 +56,8 @@ function placeOf(
   return overridden ? `--set ${dotted(path)}` : source.where(path, part);
 }
 
-function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+/** One issue of zod as faults: where, and what is wrong in our words. A value is never in them. */
+export function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
@@ -82,6 +83,9 @@ function wordsOf(issue: z.core.$ZodIssue): string {
       return `must be at least ${issue.minimum}`;
     case 'too_big':
       return `must be at most ${issue.maximum}`;
+    case 'invalid_union':
+      // zod's own words say nothing.
+      return issue.message === 'Invalid input' ? 'this value cannot be used here' : issue.message;
     default:
       return issue.message;
   }

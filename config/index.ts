@@ -10,4 +10,5 @@ export {
   type TemporalConfig,
   type Tier,
 } from './model.js';
+export { loadRules } from './rules.js';
 export { configJsonSchema } from './schema.js';

@@ -37,13 +37,14 @@ export function loadConfig(options: LoadOptions): Config {
   const path = resolve(options.cwd ?? process.cwd(), name);
   const source = new YamlSource(name, readText(path));
   const overrides = (options.set ?? []).map(parseOverride);
-  const value = replaceReferences(source.value(), options.env ?? process.env, (at) => source.where(at));
+  const env = options.env ?? process.env;
+  const value = replaceReferences(source.value(), env, (at) => source.where(at));
 
   const written = check(value, source, []);
   const hubs = hubsOf(written, source);
   const storage = storageFrom(written, source);
   const temporal = written.temporal ?? null;
-  const hash = hashOf([...hubs.values()], storage, temporal);
+  const hash = hashOf([...hubs.values()], storage, temporal, env);
   const { settings } = check(override(value, overrides), source, overrides);
   return { path, hash, hubs, storage, temporal, settings };
 }
@@ -68,10 +69,19 @@ function check(value: unknown, source: YamlSource, overrides: readonly Override[
 
 function hubsOf(written: Written, source: YamlSource): Map<string, HubConfig> {
   const hubs = Object.entries(written.hubs).map(([alias, hub]): HubConfig => {
+    const { connectionString, hostName = '', role, identity, ...rest } = hub;
     const path = ['hubs', alias, 'connectionString'];
-    const connection = connectionAt(path, source, () => hubConnection(hub.connectionString));
-    const { role, ...rest } = hub;
-    return { alias, ...rest, ...connection, ...(role === undefined ? {} : { role }) };
+    const connection =
+      connectionString === undefined
+        ? { host: hostName, connectionString: null }
+        : connectionAt(path, source, () => hubConnection(connectionString));
+    return {
+      alias,
+      ...rest,
+      ...connection,
+      ...(role === undefined ? {} : { role }),
+      ...(identity === undefined ? {} : { identity }),
+    };
   });
   // A worker knows a hub by its host only, so a protection given under one alias must hold under all.
   const guarded = new Set(hubs.filter((hub) => hub.readOnly).map((hub) => hub.host));
@@ -79,8 +89,9 @@ function hubsOf(written: Written, source: YamlSource): Map<string, HubConfig> {
 }
 
 function storageFrom(written: Written, source: YamlSource): StorageConfig | null {
-  const text = written.storage?.connectionString;
-  if (text === undefined) return null;
+  if (written.storage === undefined) return null;
+  const { connectionString: text, accountUrl = '' } = written.storage;
+  if (text === undefined) return { account: accountUrl, connectionString: null };
   const hint = 'Copy the connection string under "Access keys" of the storage account.';
   return connectionAt(['storage', 'connectionString'], source, () => storageConnection(text), hint);
 }
@@ -98,13 +109,23 @@ function hashOf(
   hubs: readonly HubConfig[],
   storage: StorageConfig | null,
   temporal: TemporalConfig | null,
+  env: NodeJS.ProcessEnv,
 ): string {
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
+  const signsIn = [...hubs, storage].some((one) => one?.connectionString === null);
   return sha256(
-    JSON.stringify([byAlias, storage, temporal], (key, value: unknown) =>
-      key === 'connectionString' ? sha256(String(value)) : value,
+    JSON.stringify(
+      [byAlias, storage, temporal, ...(signsIn ? [sha256(identityOf(env))] : [])],
+      (key, value: unknown) =>
+        key === 'connectionString' && typeof value === 'string' ? sha256(value) : value,
     ),
   );
+}
+
+/** What Microsoft's library finds out who we are by: with other values a worker would be somebody else. */
+function identityOf(env: NodeJS.ProcessEnv): string {
+  const names = Object.keys(env).filter((name) => /^(?:AZURE|IDENTITY|MSI)_/.test(name));
+  return JSON.stringify(names.toSorted().map((name) => [name, env[name]]));
 }
 
 function sha256(text: string): string {

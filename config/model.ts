@@ -11,8 +11,8 @@ export interface HubConfig {
   readonly alias: string;
   /** The hub's canonical host name (see `canonicalHost`): two aliases of one host are one hub. */
   readonly host: string;
-  /** Secret. `HostName` in it is the canonical one. */
-  readonly connectionString: string;
+  /** Secret. `HostName` in it is the canonical one. Null: Microsoft Entra ID. */
+  readonly connectionString: string | null;
   /** No registry writes and no import jobs. True for all aliases of a host as soon as it is for one. */
   readonly readOnly: boolean;
   readonly tier: Tier;
@@ -21,12 +21,17 @@ export interface HubConfig {
   readonly maxRecords: number;
   /** `scratch`: a hub that drills may fill and empty. */
   readonly role?: 'scratch';
+  /**
+   * Whose right to storage the hub's jobs use: `system` for the hub's own identity, or the ARM id of a user-assigned one.
+   * Left out: that of a SAS which each job is given.
+   */
+  readonly identity?: string;
 }
 
 /** The storage account that snapshots, plans and reports are kept in. */
 export interface StorageConfig {
-  /** Secret. */
-  readonly connectionString: string;
+  /** Secret. Null: Microsoft Entra ID. */
+  readonly connectionString: string | null;
   /** The blob endpoint, lower case host, no final slash, no credentials: the name by which workflows know the account. */
   readonly account: string;
 }

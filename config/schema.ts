@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isHost, readEndpoint } from './connection-strings.js';
+import { canonicalHost } from './host.js';
 import { TIERS } from './model.js';
 import { settingsSchema } from './settings.js';
 
@@ -10,8 +12,31 @@ const alias = z
     'an alias has up to 64 letters, digits, dots, dashes and underscores',
   );
 
-const hub = z.strictObject({
-  connectionString: z.string().describe('Of a shared access policy of the hub; best as "${NAME}".'),
+/** The resource id of a user-assigned managed identity. */
+const IDENTITY =
+  /^\/subscriptions\/[^/\s]+\/resourceGroups\/[^/\s]+\/providers\/Microsoft\.ManagedIdentity\/userAssignedIdentities\/[^/\s]+$/i;
+
+const hubMembers = z.strictObject({
+  connectionString: z
+    .string()
+    .optional()
+    .describe('Of a shared access policy of the hub; best as "${NAME}". Or hostName.'),
+  hostName: z
+    .string()
+    .refine((text) => isHost(canonicalHost(text)), 'expected a host name such as x.azure-devices.net')
+    .transform(canonicalHost)
+    .optional()
+    .describe('Of a hub that is asked under Microsoft Entra ID, as the identity of the worker.'),
+  identity: z
+    .string()
+    .refine(
+      (text) => text === 'system' || IDENTITY.test(text),
+      'expected system, or the resource id of a user-assigned identity (/subscriptions/…)',
+    )
+    .optional()
+    .describe(
+      'The managed identity of the hub that opens the containers of its jobs; left out, each gets a SAS.',
+    ),
   readOnly: z.boolean().default(false).describe('Refuse everything that would change this hub.'),
   tier: z.enum(TIERS).default('S1').describe('Of the hub, with `units`. Nothing depends on it yet.'),
   units: z.int().min(1).max(200).default(1),
@@ -20,13 +45,55 @@ const hub = z.strictObject({
   role: z.enum(['scratch']).optional().describe('scratch: a hub that drills may fill and empty.'),
 });
 
+const hub = oneOf(hubMembers, 'connectionString', 'hostName');
+
+const storage = oneOf(
+  z.strictObject({
+    connectionString: z
+      .string()
+      .optional()
+      .describe('With the account key; best as "${NAME}". Or accountUrl.'),
+    accountUrl: z
+      .string()
+      .transform((text, context) => {
+        const endpoint = readEndpoint(text);
+        if (typeof endpoint === 'string' && endpoint.startsWith('https:')) return endpoint;
+        // Tokens are never sent over plain HTTP.
+        const fault = typeof endpoint === 'string' ? 'is not https' : endpoint.fault;
+        context.addIssue({ code: 'custom', message: `this ${fault}` });
+        return z.NEVER;
+      })
+      .optional()
+      .describe('The blob endpoint of an account that is asked under Microsoft Entra ID.'),
+  }),
+  'connectionString',
+  'accountUrl',
+);
+
+/** Exactly one of two members of an object has to be there. */
+function oneOf<T extends z.ZodObject>(
+  schema: T,
+  first: keyof T['shape'] & string,
+  second: keyof T['shape'] & string,
+): T {
+  return schema
+    .superRefine((value, context) => {
+      const members: Record<string, unknown> = value;
+      const has = [first, second].filter((name) => members[name] !== undefined);
+      if (has.length === 1) return;
+      context.addIssue(
+        has.length === 0
+          ? { code: 'custom', path: [], message: `${first} or ${second} is missing` }
+          : { code: 'custom', path: [second], message: `there is ${first} already; leave one of them out` },
+      );
+    })
+    .meta({ oneOf: [{ required: [first] }, { required: [second] }] });
+}
+
 /** The shape of `hubferry.yaml` once references are replaced. */
 export const configSchema = z.strictObject({
   hubs: z.record(alias, hub).describe('The hubs, by a name of your choice.'),
-  storage: z
-    .strictObject({ connectionString: z.string().describe('With the account key; best as "${NAME}".') })
-    .optional()
-    .describe('The storage account for snapshots, plans and reports.'),
+  storage: storage.optional().describe('The storage account for snapshots, plans and reports.'),
   temporal: z
     .strictObject({
       address: z.string().regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port'),

@@ -8,7 +8,7 @@ import {
   parseDocument,
   type YAMLError,
 } from 'yaml';
-import { HubferryError } from '../registry/errors.js';
+import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import type { Path } from './environment.js';
 
@@ -31,26 +31,29 @@ const FAULTS: Partial<Record<YAMLError['code'], string>> = {
 /** A YAML text that knows where its values stand. */
 export class YamlSource {
   readonly #name: string;
+  readonly #code: ErrorCode;
   readonly #lines = new LineCounter();
   readonly #document: Document;
 
   /**
    * @param name how the file is called in messages
-   * @throws HubferryError CONFIG_INVALID with line and column if the text is not YAML
+   * @param code of every error about it
+   * @throws HubferryError with that code, line and column if the text is not YAML
    */
-  constructor(name: string, text: string) {
+  constructor(name: string, text: string, code: ErrorCode = 'CONFIG_INVALID') {
     this.#name = name;
+    this.#code = code;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const fault = this.#document.errors[0];
     if (fault !== undefined) throw this.#fault(fault);
   }
 
-  /** The values as plain objects. @throws HubferryError CONFIG_INVALID where aliases are used to make it huge. */
+  /** The values as plain objects. @throws HubferryError where aliases are used to make it huge. */
   value(): unknown {
     try {
       return this.#document.toJS();
     } catch {
-      throw new HubferryError('CONFIG_INVALID', `${this.#name}: its aliases (*) cannot be resolved`);
+      throw new HubferryError(this.#code, `${this.#name}: its aliases (*) cannot be resolved`);
     }
   }
 
@@ -61,8 +64,13 @@ export class YamlSource {
    * @param part whether the key or the value is meant, where both are there
    */
   where(path: Path, part: 'key' | 'value' = 'value'): string {
-    const place = this.#at(this.#offset(path, part));
+    const place = this.place(path, part);
     return path.length === 0 ? place : `${place}: ${dotted(path)}`;
+  }
+
+  /** `file:line:column` of a value, as {@link where} finds it. */
+  place(path: Path, part: 'key' | 'value' = 'value'): string {
+    return this.#at(this.#offset(path, part));
   }
 
   /** The offset in the text that {@link where} names: what comes first in the file comes first in a list of faults. */
@@ -97,7 +105,7 @@ export class YamlSource {
 
   #fault(fault: YAMLError): HubferryError {
     const words = FAULTS[fault.code] ?? 'this is not valid YAML';
-    return new HubferryError('CONFIG_INVALID', `${this.#at(fault.pos[0])}: ${words} (${fault.code})`);
+    return new HubferryError(this.#code, `${this.#at(fault.pos[0])}: ${words} (${fault.code})`);
   }
 }
 

@@ -2,6 +2,7 @@ import { isTwinField } from './compare.js';
 import { membersOf } from './json-scan.js';
 import { type Identity, parseLine, printImportLine, splitParent } from './line.js';
 import type { ImportMode } from './modes.js';
+import { withKeptKeys } from './new-keys.js';
 import type { Comparison } from './reconcile.js';
 import type { RegistryRecord } from './record.js';
 import { BY_REST, DELETES, MODULE_UPDATES, TWINS, type Wave, waveOf } from './waves.js';
@@ -50,17 +51,18 @@ export function parseChange(text: string): Change {
  * @param edgeLevel how many edge devices stand above the record, if it is one.
  */
 export function changesOf(
-  comparison: Exclude<Comparison, { kind: 'refused' | 'equal' | 'system' }>,
+  comparison: Exclude<Comparison, { kind: 'refused' | 'equal' | 'system' | 'filtered' }>,
   edgeLevel: number,
 ): { readonly wave: Wave; readonly change: Change }[] {
   const { record } = comparison;
   if (comparison.kind === 'extra') {
     return [{ wave: DELETES, change: { part: 'delete', eTag: record.eTag, line: printIdentity(record) } }];
   }
-  const { line } = comparison;
   const wave = waveOf(record, edgeLevel);
-  if (comparison.kind === 'missing') return [{ wave, change: { part: 'create', eTag: null, line } }];
+  if (comparison.kind === 'missing')
+    return [{ wave, change: { part: 'create', eTag: null, line: comparison.line } }];
   const { actual, fields } = comparison;
+  const line = withKeptKeys(comparison.line, actual);
   const identity = {
     wave: record.moduleId === null ? wave : MODULE_UPDATES,
     change: { part: 'identity', eTag: actual.eTag, line },

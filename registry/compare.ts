@@ -1,3 +1,4 @@
+import { isToGenerate } from './new-keys.js';
 import { type Authentication, isJsonObject, type JsonObject, type RegistryRecord } from './record.js';
 import { type EdgeTable, parentOf } from './scopes.js';
 
@@ -18,7 +19,8 @@ export type Field =
 /** Whether a field stands in the twin, which has an ETag and writes of its own. */
 export const isTwinField = (field: Field): boolean => field === 'tags' || field === 'desired';
 
-const CREDENTIALS = ['primaryKey', 'secondaryKey', 'primaryThumbprint', 'secondaryThumbprint'] as const;
+const THUMBPRINTS = ['primaryThumbprint', 'secondaryThumbprint'] as const;
+const CREDENTIALS = ['primaryKey', 'secondaryKey', ...THUMBPRINTS] as const;
 
 /**
  * The fields in which a record of the target differs from the desired one, in a fixed order (design §6).
@@ -78,7 +80,9 @@ function differingCredentials(desired: Authentication | null, actual: Authentica
   // Null stands for an export without keys, which lost everything: nothing can be said but that it is not the same.
   if (desired === null || actual === null) return ['authentication.type'];
   const fields: Field[] = desired.type === actual.type ? [] : ['authentication.type'];
-  for (const name of CREDENTIALS) {
+  // Keys that are made on create only: whatever keys are there are as good.
+  const madeKeys = isToGenerate(desired) && actual.type === 'sas';
+  for (const name of madeKeys ? THUMBPRINTS : CREDENTIALS) {
     if (desired[name] !== actual[name]) fields.push(`authentication.${name}`);
   }
   return fields;

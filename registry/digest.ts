@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
-import type { ChangeKind, Policy } from './reconcile.js';
+import type { Policy } from './policy.js';
+import type { ChangeKind } from './reconcile.js';
 import type { RecordKey } from './record.js';
 
 /** Bytes of one digest. */
@@ -13,6 +14,13 @@ export function changeDigest(kind: ChangeKind, key: RecordKey, desiredLine: stri
   // JSON text holds no bare line end, so the parts cannot run into each other.
   return createHash('sha256')
     .update(`${JSON.stringify([kind, key])}\n${desiredLine}`)
+    .digest();
+}
+
+/** The digest of one change of a configuration: as {@link changeDigest}, and never the same as one of a record. */
+export function configurationDigest(kind: ChangeKind, id: string, desired: string): Buffer {
+  return createHash('sha256')
+    .update(`${JSON.stringify(['configuration', kind, id])}\n${desired}`)
     .digest();
 }
 

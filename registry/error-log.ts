@@ -21,6 +21,10 @@ const CODES: ReadonlyMap<number, readonly [name: string, reason: string]> = new 
   [400023, ['EtagDoesNotMatch', 'the record was changed by somebody else meanwhile']],
   [400028, ['InvalidDeviceScope', 'the hub does not accept the parent’s scope']],
   [400301, ['CannotRegisterModuleToModule', 'a module cannot hang on a module']],
+  [400401, ['InvalidConfigurationTargetCondition', 'the hub does not accept the target condition']],
+  [400402, ['InvalidConfigurationContent', 'the hub does not accept the content']],
+  [400403, ['CannotModifyImmutableConfigurationContent', 'the content of a configuration cannot be changed']],
+  [400404, ['InvalidConfigurationCustomMetricsQuery', 'the hub does not accept a metrics query']],
   [401002, ['IotHubUnauthorizedAccess', 'the hub does not allow this write']],
   [
     401100,
@@ -31,11 +35,18 @@ const CODES: ReadonlyMap<number, readonly [name: string, reason: string]> = new 
   [403010, ['OperationNotAvailableInCurrentTier', 'the hub’s tier does not offer this']],
   [404001, ['DeviceNotFound', 'the hub does not know the device']],
   [404010, ['ModuleNotFound', 'the hub does not know the module']],
+  [404301, ['ConfigurationNotFound', 'somebody else deleted the configuration meanwhile']],
   [409001, ['DeviceAlreadyExists', 'the device exists already']],
   [409301, ['ModuleAlreadyExistsOnDevice', 'the module exists already']],
+  [409401, ['ConfigurationAlreadyExists', 'somebody else created another one under this id meanwhile']],
+  [
+    409402,
+    ['ApplyConfigurationAlreadyInProgressOnDevice', 'another manifest is being applied to the device'],
+  ],
   [412001, ['PreconditionFailed', 'the record was changed by somebody else meanwhile']],
   [413001, ['MessageTooLarge', 'the record is too large for the hub']],
   [413003, ['TooManyModulesOnDevice', 'the device has too many modules']],
+  [413101, ['ConfigurationCountLimitExceeded', 'the hub takes no more configurations']],
   [429001, ['ThrottlingException', 'the hub was too busy for it']],
   [429002, ['ThrottleBacklogLimitExceeded', 'the hub was too busy for it']],
   [429003, ['ThrottlingBacklogTimeout', 'the hub was too busy for it']],
@@ -55,7 +66,7 @@ const MAYBE_THERE = new Set([400009, 404001, 404010, 409001, 409301]);
  * device yet. `code` is as a rejection carries it: a number as text, or the name of an unknown code.
  */
 export function mayPass(code: string): boolean {
-  return code === '404001' || /^(429|5\d\d)\d{3}$/.test(code);
+  return code === '404001' || code === '409402' || /^(429|5\d\d)\d{3}$/.test(code);
 }
 
 /** Whether a record may be on the hub although its line was rejected with this code. */

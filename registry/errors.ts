@@ -24,6 +24,7 @@ export const ERRORS = {
   ),
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
+  RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),
   STORAGE_MISSING: usage('Add `storage: { connectionString: … }` to the configuration.'),
   STORAGE_NOT_REACHABLE_BY_HUB: usage(
     'A hub in the cloud cannot reach storage on loopback: use an Azure storage account.',
@@ -31,7 +32,7 @@ export const ERRORS = {
   OTHER_CONFIGURATION: usage('Wait for its runs to end, run `hubferry down` there, or set HUBFERRY_HOME.'),
 
   HUB_UNAUTHORIZED: final(
-    'Check the key and that the policy has the rights it needs (iothubowner has them all).',
+    'Check key and policy (iothubowner has all rights), or the identity’s role (IoT Hub Data Contributor).',
   ),
   HUB_UNREACHABLE: passing('Check the host name, the network and, for a private CA, NODE_EXTRA_CA_CERTS.'),
   HUB_UNTRUSTED: final(
@@ -45,10 +46,19 @@ export const ERRORS = {
     'The worker that runs this has no credentials for the hub: add it to that worker’s configuration.',
   ),
   CONTAINER_REFUSED: final(
-    'The hub could not use the container: check that it can reach the storage account.',
+    'Check that the hub can reach the storage account, and with `identity` that its identity has a role there.',
+  ),
+  HUB_ROLE_PENDING: passing('A new role needs up to half a minute to work; it is tried for two minutes.'),
+  HUB_HAS_NO_IDENTITY: final(
+    'Switch the hub’s managed identity on, or remove `identity` from its configuration.',
+  ),
+  SIGN_IN_FAILED: passing(
+    'Give the worker an identity: a managed one, AZURE_… in its environment, or `az login`; see docs/identity.md.',
   ),
   STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
-  STORAGE_UNAUTHORIZED: final('Check the storage account’s key; it must be able to create containers.'),
+  STORAGE_UNAUTHORIZED: final(
+    'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
+  ),
   STORAGE_REFUSED: final('The storage account refuses this request; its code is in the message.'),
   STORAGE_NOT_CONFIGURED_HERE: final('The worker that runs this is configured for another storage account.'),
 
@@ -60,6 +70,11 @@ export const ERRORS = {
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
   TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
+  RULE_FAILED: final('Correct the rule: `has(tags.site)` asks whether a record has something.'),
+  RENAME_COLLISION: final('Correct the rules so that every device gets an id of its own.'),
+  PARENT_FILTERED: final(
+    'Use --orphans detach to move them without a parent, --orphans exclude to leave them out, or mend the rules.',
+  ),
   SNAPSHOT_NOT_FOUND: final('`hubferry snapshot HUB` prints the id of a new one.'),
   SNAPSHOT_LINE_NOT_JSON: final('The snapshot is damaged; take a new one.'),
   SNAPSHOT_LINE_NO_ID: final('The snapshot is damaged; take a new one.'),
@@ -90,6 +105,8 @@ export const ERRORS = {
   ),
   RUN_NOT_FOUND: final('`hubferry list` shows the runs.'),
   RUN_LOST: final('Run the same command again: it sends only what still differs.'),
+  KEYS_NOT_FOUND: final('Only runs with a rule that makes keys have any, until they are fetched.'),
+  KEYS_NOT_SAVED: final('Name another file with --keys-out; the keys are still in storage.'),
   INTERRUPTED: { exit: 130, retryable: false, hint: 'The same command starts again.' },
   INTERNAL: final('This is a bug in hubferry. Please report it.'),
 } as const satisfies Record<string, ErrorInfo>;

@@ -47,6 +47,24 @@ export function membersOf(text: string): Member[] | null {
   }
 }
 
+/** Where the items of the list that `text` is stand in it, or null where it is not a list. */
+export function itemsOf(text: string): { readonly from: number; readonly to: number }[] | null {
+  const items: { from: number; to: number }[] = [];
+  let at = skipSpace(text, 0);
+  if (text.charCodeAt(at) !== OPEN_BRACKET) return null;
+  at = skipSpace(text, at + 1);
+  if (text.charCodeAt(at) === CLOSE_BRACKET) return items;
+  for (;;) {
+    const to = endOfValue(text, at);
+    if (to < 0) return null;
+    items.push({ from: at, to });
+    at = skipSpace(text, to);
+    if (text.charCodeAt(at) === CLOSE_BRACKET) return items;
+    if (text.charCodeAt(at) !== COMMA) return null;
+    at = skipSpace(text, at + 1);
+  }
+}
+
 /** The offset after the string that begins with the quote at `open`, or -1 where it does not end. */
 export function endOfString(text: string, open: number): number {
   let quote = text.indexOf('"', open + 1);

@@ -21,6 +21,9 @@ export interface Ledger {
   unsent: number;
 }
 
+/** The ledger of what a registry holds beside its records (system modules, configurations), in the same form. */
+export type PartLedger = Ledger;
+
 /** How many records the verification saw, and how they compare. */
 export interface VerifyCounts {
   compared: number;

@@ -1,3 +1,4 @@
+import { isToGenerate } from './new-keys.js';
 import { type Authentication, ID_CHARACTERS, MAX_ID, type RegistryRecord } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import { twinRefusal } from './twin-limits.js';
@@ -52,9 +53,11 @@ function authenticationRefusal({ moduleId, authentication }: RegistryRecord): Re
   }
 }
 
-function keysRefusal({ primaryKey, secondaryKey }: Authentication): Refusal | null {
+function keysRefusal(authentication: Authentication): Refusal | null {
+  const { primaryKey, secondaryKey } = authentication;
   // Both absent: the hub makes new ones.
   if (primaryKey === null && secondaryKey === null) return null;
+  if (isToGenerate(authentication)) return null;
   const valid = isKey(primaryKey) && isKey(secondaryKey);
   return valid ? null : refusal('KEYS_INVALID');
 }

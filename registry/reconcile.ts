@@ -1,6 +1,8 @@
 import { differingFields, type Field } from './compare.js';
 import { HubferryError } from './errors.js';
 import { type Identity, identityOfLine, isRefusedMark, parseDesiredLine, parseLine } from './line.js';
+import { type Managed, managersOf } from './managed.js';
+import type { Policy } from './policy.js';
 import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import type { EdgeTable } from './scopes.js';
@@ -21,13 +23,16 @@ interface Found {
 
 /** What became of one record in the join of desired and actual. */
 export type Comparison =
-  | ({ readonly kind: 'equal' } & Wanted)
+  /** `managedBy`: configurations of the target that explain all that is different, where something is. */
+  | ({ readonly kind: 'equal'; readonly managedBy?: readonly string[] } & Wanted)
   | ({ readonly kind: 'missing' } & Wanted)
   | ({ readonly kind: 'different'; readonly actual: RegistryRecord; readonly fields: Field[] } & Wanted)
   /** `deletable`: false for a module whose device goes too, or is refused. */
   | ({ readonly kind: 'extra'; readonly deletable: boolean } & Found)
   /** The service's own. */
   | ({ readonly kind: 'system' } & Found)
+  /** What rules leave out of the source: whatever the target has under its key is left alone. */
+  | ({ readonly kind: 'filtered' } & Found)
   /** Refused while the source was read, or here, for its device's sake. */
   | { readonly kind: 'refused'; readonly key: RecordKey; readonly refusal: Refusal };
 
@@ -39,6 +44,10 @@ export interface PartitionInput {
   readonly actual: Iterable<string>;
   /** The target's edge devices, all of them. */
   readonly actualEdges: EdgeTable;
+  /** What configurations of the target write to twins. */
+  readonly managed?: Managed;
+  /** Lines that say whose records rules leave out. */
+  readonly filtered?: Iterable<string>;
 }
 
 /**
@@ -57,16 +66,17 @@ export function* comparePartition(input: PartitionInput): Generator<Comparison> 
     const theirs = actual.get(identity);
     // Whatever is desired or refused under this key, the target's record is no extra one.
     actual.delete(identity);
-    yield compareLine(line, theirs, desired, input.actualEdges);
+    yield compareLine(line, theirs, desired, input);
   }
-  for (const line of actual.values()) {
+  const filtered = new Set([...(input.filtered ?? [])].map((line) => joinKey(identityOfLine(line))));
+  for (const [identity, line] of actual) {
     const record = parseLine(line);
     const { deviceId, moduleId } = record;
     const key = recordKey(deviceId, moduleId);
     const deletable = moduleId === null || deviceRefusal(deviceId, desired) === null;
-    yield isSystemModule(record)
-      ? { kind: 'system', key, record }
-      : { kind: 'extra', key, record, deletable };
+    if (isSystemModule(record)) yield { kind: 'system', key, record };
+    else if (filtered.has(identity)) yield { kind: 'filtered', key, record };
+    else yield { kind: 'extra', key, record, deletable };
   }
 }
 
@@ -74,7 +84,7 @@ function compareLine(
   line: string,
   theirs: string | undefined,
   desired: ReadonlyMap<string, string>,
-  actualEdges: EdgeTable,
+  { actualEdges, managed }: PartitionInput,
 ): Comparison {
   const read = parseDesiredLine(line);
   if (read.kind === 'refused') {
@@ -88,6 +98,14 @@ function compareLine(
   const actual = parseLine(theirs);
   const fields = differingFields(record, parent, actual, actualEdges);
   if (fields.length === 0) return { kind: 'equal', key, line, record, parent };
+  if (managed !== undefined && fields.includes('desired')) {
+    const values = record.moduleId === null ? managed.device : managed.module;
+    const managedBy = managersOf(record.desired, actual.desired, values);
+    const others = fields.filter((field) => field !== 'desired');
+    if (managedBy.length > 0 && others.length === 0)
+      return { kind: 'equal', key, line, record, parent, managedBy };
+    if (managedBy.length > 0) return { kind: 'different', key, line, record, parent, actual, fields: others };
+  }
   return { kind: 'different', key, line, record, parent, actual, fields };
 }
 
@@ -121,18 +139,18 @@ function joinKey({ deviceId, moduleId }: Identity): string {
   return moduleId === null ? deviceId : `${deviceId}\n${deviceId.length}\n${moduleId}`;
 }
 
-/** What to do about records that the target already has (design §8). */
-export interface Policy {
-  /** About those that differ: refuse to run, leave them, or make them equal. */
-  readonly existing: 'fail' | 'skip' | 'overwrite';
-  /** About those that are not desired. */
-  readonly extra: 'keep' | 'delete';
-}
-
 export type ChangeKind = 'create' | 'update' | 'delete';
 
 /** What a run does with one record; `conflict` is one that differs where the policy is to fail. */
-export type Verdict = ChangeKind | 'unchanged' | 'kept' | 'conflict' | 'extra' | 'system' | 'refused';
+export type Verdict =
+  | ChangeKind
+  | 'unchanged'
+  | 'kept'
+  | 'conflict'
+  | 'extra'
+  | 'system'
+  | 'filtered'
+  | 'refused';
 
 const ABOUT_DIFFERENT = { fail: 'conflict', skip: 'kept', overwrite: 'update' } as const;
 

@@ -18,6 +18,9 @@ const REASONS = {
   PARENT_CYCLE: 'it is, through its parents, its own parent',
   DEVICE_REFUSED: 'its device is refused',
   DEVICE_MISSING: 'its device is not among the records to move',
+  CONFIGURATION_ID_INVALID:
+    "a configuration's id must be 1 to 128 lower-case letters, digits and characters of -+%_*!'",
+  DEVICE_NOT_EDGE: 'its device is no edge device, and only there can a module be without authentication',
   LINE_TOO_LONG: 'its line in the snapshot is longer than maxLineBytes',
 } as const satisfies Record<string, string>;
 

@@ -7,6 +7,8 @@ export const SAMPLES = 5;
 export interface Totals {
   desired: number;
   equal: number;
+  /** Of those: but for what configurations of the target write. */
+  managed: number;
   missing: number;
   different: number;
   /** Differs, and is left as it is by policy. */
@@ -34,6 +36,7 @@ export interface Totals {
     missing: string[];
     extra: string[];
     foreign: string[];
+    managed: string[];
     refused: Rejected[];
     rejected: Rejected[];
   };
@@ -43,6 +46,7 @@ export function emptyTotals(): Totals {
   return {
     desired: 0,
     equal: 0,
+    managed: 0,
     missing: 0,
     different: 0,
     kept: 0,
@@ -57,7 +61,7 @@ export function emptyTotals(): Totals {
     rejected: 0,
     explained: 0,
     fields: {},
-    samples: { different: [], missing: [], extra: [], foreign: [], refused: [], rejected: [] },
+    samples: { different: [], missing: [], extra: [], foreign: [], managed: [], refused: [], rejected: [] },
   };
 }
 
@@ -69,6 +73,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
   return {
     desired: a.desired + b.desired,
     equal: a.equal + b.equal,
+    managed: (a.managed ?? 0) + (b.managed ?? 0),
     missing: a.missing + b.missing,
     different: a.different + b.different,
     kept: a.kept + b.kept,
@@ -89,6 +94,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
       missing: some(a.samples.missing, b.samples.missing),
       extra: some(a.samples.extra ?? [], b.samples.extra ?? []),
       foreign: some(a.samples.foreign ?? [], b.samples.foreign ?? []),
+      managed: some(a.samples.managed ?? [], b.samples.managed ?? []),
       refused: some(a.samples.refused, b.samples.refused),
       rejected: some(a.samples.rejected, b.samples.rejected),
     },

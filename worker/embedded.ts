@@ -109,14 +109,19 @@ export async function ensureEmbedded(
 }
 
 /**
- * A configuration's hash together with what its worker would trust: a worker reads NODE_EXTRA_CA_CERTS only when it
- * starts, so with other certificates another worker is needed.
+ * A configuration's hash together with what its worker would trust, and the proxies it would take: a worker has those
+ * only when it starts, so with other ones another worker is needed.
  */
 function trusting(hash: string): string {
   const file = process.env['NODE_EXTRA_CA_CERTS'];
-  if (!file) return hash;
-  const certificates = existsSync(file) ? readFileSync(file) : '';
-  return createHash('sha256').update(hash).update(certificates).digest('hex');
+  const proxies = Object.entries(process.env).filter(
+    ([name, value]) => /^(?:https?|all|no)_proxy$/i.test(name) && value,
+  );
+  if (!file && proxies.length === 0) return hash;
+  const trusted = createHash('sha256').update(hash);
+  if (file && existsSync(file)) trusted.update(readFileSync(file));
+  if (proxies.length > 0) trusted.update(JSON.stringify(proxies.toSorted(([a], [b]) => (a < b ? -1 : 1))));
+  return trusted.digest('hex');
 }
 
 /** What is known of a running embedded server. */
@@ -237,7 +242,7 @@ function otherConfiguration(
   const server = `The embedded server in ${home.folder} (hubferry ${lock.version})`;
   const edited = lock.config.path === resolve(config.path) && lock.config.hash !== config.hash;
   const started = edited
-    ? `was started with an earlier content of ${lock.config.path} (or other NODE_EXTRA_CA_CERTS)`
+    ? `was started with an earlier content of ${lock.config.path} (or other NODE_EXTRA_CA_CERTS or proxies)`
     : `runs with ${lock.config.path}`;
   return new HubferryError('OTHER_CONFIGURATION', `${server} ${started} and has ${describeWork(work)}.`);
 }

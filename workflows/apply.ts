@@ -55,7 +55,8 @@ interface Carry {
   readonly sum: ApplyResult;
 }
 
-const NOTHING: ApplyResult = {
+/** What became of no lines. */
+export const NOTHING: ApplyResult = {
   applied: 0,
   rejected: 0,
   uncertain: 0,

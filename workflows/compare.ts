@@ -6,6 +6,8 @@ import type { VerifyCounts } from '../registry/ledger.js';
 import { addTotals, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { compareWaves } from '../registry/waves.js';
 import type { WaveLines } from './apply.js';
+import { type ConfigurationsPlan, planConfigurations } from './configurations.js';
+import { compareManifests, type ManifestDifference } from './manifests.js';
 import type { MigrateInput } from './messages.js';
 import type { Run } from './run.js';
 
@@ -20,6 +22,16 @@ export interface Difference extends Totals {
   readonly hash: string;
   readonly waves: readonly WaveLines[];
   readonly verify: VerifyCounts;
+  /** The system modules of edge devices; null where the source has none. */
+  readonly manifests: ManifestDifference | null;
+  /** What is due of configurations; null where nobody knows the source's, and in all looks after the plan. */
+  readonly configurations: ConfigurationsPlan | null;
+}
+
+/** What the target should hold. */
+export interface Desired extends TransformResult {
+  /** What the source's manifest says of its configurations; null or absent: nobody knows. */
+  readonly configurations?: SnapshotInfo['configurations'];
 }
 
 /**
@@ -30,13 +42,14 @@ export interface Difference extends Totals {
 export async function compare(
   run: Run,
   input: MigrateInput,
-  desired: TransformResult,
+  desired: Desired,
   actual: SnapshotInfo,
   own: OwnPlan | null,
 ): Promise<Difference> {
   const { transfer } = run.activities;
   const { account, settings } = input;
-  const { partitions, snapshot: sourceEdges } = desired;
+  const { partitions } = desired;
+  const sourceEdges = desired.ruled?.edges ?? desired.snapshot;
   const { work } = run;
   const targetSnapshot = actual.id;
   const pass = run.nextPass();
@@ -51,10 +64,23 @@ export async function compare(
   });
   const parts = await Promise.all(
     Array.from({ length: partitions }, (_, partition) =>
-      transfer.reconcile({ account, work, pass, partition, sourceEdges, targetSnapshot, policy, own }),
+      transfer.reconcile({
+        account,
+        work,
+        pass,
+        partition,
+        sourceEdges,
+        targetSnapshot,
+        policy,
+        own,
+        configurations: own?.before ?? targetSnapshot,
+      }),
     ),
   );
   const sum = parts.reduce(addTotals, emptyTotals());
+  const sides = { source: desired.snapshot, info: desired.configurations ?? null, actual };
+  const configurations = own === null ? await planConfigurations(run, input, sides) : null;
+  const manifests = await compareManifests(run, input, desired, { pass, targetSnapshot }, own);
   const withoutId = desired.refusedWithoutId.count;
   const { hash } = await transfer.sealPlan({
     account,
@@ -65,6 +91,8 @@ export async function compare(
     run: input.run,
     salt: uuid4(),
     keep: own === null,
+    manifests: manifests !== null,
+    configurations: configurations !== null,
   });
   const waves = wavesOf(parts);
   return {
@@ -79,6 +107,8 @@ export async function compare(
     targetSnapshot,
     hash,
     waves,
+    manifests,
+    configurations,
     verify: {
       compared: sum.desired,
       match: sum.equal,

@@ -1,9 +1,10 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
-import { emptyLedger, type Ledger, type VerifyCounts } from '../registry/ledger.js';
-import type { Policy } from '../registry/reconcile.js';
+import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
+import type { Policy } from '../registry/policy.js';
 import type { Rejected } from '../registry/refusal.js';
+import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
@@ -18,6 +19,12 @@ export const readerIdOf = (verb: string, run: string): string => `${verb}/${run}
 export const hubQueueIdOf = (host: string): string => `hub-queue/${host}`;
 export const hubJobIdOf = (host: string): string => `hub-job/${host}`;
 export const applyIdOf = (run: string, round: number): string => `apply/${run}/${round}`;
+
+/** The private container of the keys that a run made, until they are fetched. */
+export const newKeysContainer = (run: string): string => `hf-${run}-keys`;
+
+/** In that container: a line of JSON for each record. */
+export const NEW_KEYS_BLOB = 'keys.jsonl';
 
 /** Keyword search attribute that holds a run's RUN. */
 export const RUN_ATTRIBUTE = 'HubferryRun';
@@ -43,9 +50,15 @@ export interface MigrateInput extends RunInput {
   readonly existing: Policy['existing'];
   /** Left out: keep. */
   readonly extra?: Policy['extra'];
+  /** Changes of the records on their way, in this order; they are checked. Left out: none. */
+  readonly rules?: readonly Rule[];
+  /** What becomes of devices whose parent rules leave out. Left out: fail. */
+  readonly orphans?: OrphanPolicy;
   /** Deletes at most; left out or null: a tenth of what the target holds. */
   readonly maxDelete?: number | null;
   readonly strict: boolean;
+  /** Whether `managedBy` of modules is carried, too. Left out: no. */
+  readonly managedBy?: boolean;
 }
 
 export interface SnapshotInput extends RunInput {
@@ -78,12 +91,6 @@ export type Outcome =
   | 'parked'
   | 'skipped';
 
-/** Counts of things hubferry names but does not move yet. */
-export interface NotMoved {
-  readonly source: number;
-  readonly moved: 0;
-}
-
 export type Phase =
   | 'preflight'
   | 'snapshot'
@@ -92,6 +99,7 @@ export type Phase =
   | 'apply'
   | 'settle'
   | 'verify'
+  | 'configure'
   | 'report'
   | 'ended';
 
@@ -108,8 +116,13 @@ export interface RunReport {
   started: string;
   ended: string | null;
   plan: string | null;
-  ledger: Ledger & { systemModules: NotMoved; configurations: NotMoved | null };
+  /** `configurations`: null where nobody knows those of the source. */
+  ledger: Ledger & { systemModules: PartLedger; configurations: PartLedger | null };
   verify: VerifyCounts | null;
+  /** What each rule did, in runs that have rules. */
+  rules?: RuleTally[];
+  /** Records that got new keys, in runs that make any: they wait in the container `newKeysContainer`. */
+  newKeys?: number;
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
   rejected: Rejected[];
@@ -120,6 +133,8 @@ export interface RunReport {
   seconds: { total: number; inJobs: number; phases: Partial<Record<Phase, number>> };
   snapshots: { source: string | null; target: string | null };
   report: string | null;
+  /** The file with every difference that is left, where there are some. */
+  differences?: string;
   error: { code: ErrorCode; message: string; hint: string } | null;
 }
 
@@ -134,7 +149,7 @@ export function emptyReport(
     started: new Date().toISOString(),
     ended: null,
     plan: null,
-    ledger: { ...emptyLedger(), systemModules: { source: 0, moved: 0 }, configurations: null },
+    ledger: { ...emptyLedger(), systemModules: emptyLedger(), configurations: null },
     verify: null,
     fields: {},
     rejected: [],

@@ -1,13 +1,32 @@
-import { CancellationScope, executeChild, ParentClosePolicy, sleep } from '@temporalio/workflow';
+import { CancellationScope, executeChild, ParentClosePolicy, patched, sleep } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { OwnPlan } from '../activities/reconcile.js';
-import type { TransformResult } from '../activities/transform.js';
 import { SAMPLES } from '../registry/totals.js';
 import { DELETES } from '../registry/waves.js';
-import { type ApplyResult, apply } from './apply.js';
-import { compare, type Difference } from './compare.js';
+import { type ApplyResult, apply, NOTHING } from './apply.js';
+import { compare, type Desired, type Difference } from './compare.js';
+import {
+  bookConfigurations,
+  comparedConfigurations,
+  configured,
+  refuseConfigurations,
+  warnOfEffects,
+  warnOfUnknown,
+} from './configurations.js';
 import { fail } from './failure.js';
+import { carryManagers } from './managers.js';
+import {
+  bookManifestArrival,
+  bookManifestPlan,
+  manifestsAreDue,
+  manifestsArrived,
+  openModules,
+  restoreManifests,
+  warnOfLostTags,
+} from './manifests.js';
 import { applyIdOf, type MigrateInput, type Outcome, type RunReport } from './messages.js';
+import { keepNewKeys } from './new-keys.js';
+import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
 
@@ -44,15 +63,22 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
 
     run.phase('transform');
     const desired = await transform(run, input, from, before);
+    warnOfUnknown(run, input, from, before);
 
     run.phase('plan');
     let plan = await compare(run, input, desired, before, null);
     bookPlan(run, plan);
-    if (input.goal === 'verify') return verdict(run, plan, plan);
+    warnOfLostTags(run, plan.manifests);
+    if (input.goal === 'verify')
+      return comparedConfigurations(run, plan.configurations, await verdict(run, input, plan, plan));
     refuse(run, input, plan, from, before, room);
+    warnOfEffects(run, plan.configurations, plan.create + plan.update);
     if (input.goal === 'plan') return 'planned';
     plan = await freshened(run, input, desired, from, before, plan, room);
-    return reconciled(run, input, desired, plan);
+    await keepNewKeys(run, input, desired, plan);
+    const records = await reconciled(run, input, desired, plan);
+    await carryManagers(run, input, plan);
+    return configured(run, input, plan.configurations, records);
   });
 }
 
@@ -60,7 +86,7 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
 async function reconciled(
   run: Run,
   input: MigrateInput,
-  desired: TransformResult,
+  desired: Desired,
   plan: Difference,
 ): Promise<Outcome> {
   const sent: number[] = [];
@@ -68,20 +94,23 @@ async function reconciled(
   let now = plan;
   for (let round = 0; ; round++) {
     const due = dueOf(now);
-    if (due === null || rounds[due] > input.settings.repairRounds) return verdict(run, now, plan);
+    if (due === null || rounds[due] > input.settings.repairRounds) return verdict(run, input, now, plan);
     if (rounds[due] > 0) {
-      const left = due === 'writes' ? now.create + now.update : now.delete;
+      const { create = 0, update = 0 } = now.manifests ?? {};
+      const left = due === 'writes' ? now.create + now.update + create + update : now.delete;
       run.warn('REPAIR_ROUND', 1, [`${left} records were left after round ${round}`]);
     }
     rounds[due] += 1;
     run.phase('apply');
     const applied = await applyPlan(run, input, plan, now, due, round);
+    if (due === 'writes' && applied.stopped === null) await restoreManifests(run, input, now.manifests, now);
     sent.push(now.pass);
     const own = { passes: sent, before: plan.targetSnapshot };
     const settled = await settledDifference(run, input, desired, own, due);
     now = settled.now;
     bookArrival(run, plan, applied, now, due);
-    if (!settled.agreed) return verdict(run, now, plan);
+    bookManifestArrival(run, plan.manifests, now.manifests);
+    if (!settled.agreed) return verdict(run, input, now, plan);
   }
 }
 
@@ -89,8 +118,9 @@ async function reconciled(
 type Step = 'writes' | 'deletes';
 
 function dueOf(now: Difference): Step | null {
-  if (now.create + now.update > 0) return 'writes';
-  return now.delete > 0 && now.missing + now.different === 0 ? 'deletes' : null;
+  if (now.create + now.update > 0 || manifestsAreDue(now.manifests)) return 'writes';
+  const open = now.missing + now.different + openModules(now.manifests);
+  return now.delete > 0 && open === 0 ? 'deletes' : null;
 }
 
 /** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */
@@ -115,13 +145,7 @@ async function preflight(run: Run, input: MigrateInput): Promise<Room> {
   const source = input.source.kind === 'hub' ? input.source.host : null;
   const { account, target } = input;
   const answers = await run.activities.ask.preflight({ account, source, target: target.host });
-  for (const { host, calls, configurations } of answers) {
-    run.calls(host, calls);
-    if (host === source && configurations !== null) {
-      run.report.ledger.configurations = { source: configurations, moved: 0 };
-      run.warn('CONFIGURATIONS_NOT_MOVED', configurations);
-    }
-  }
+  for (const { host, calls } of answers) run.calls(host, calls);
   return {
     maxRecords: answers.find(({ host }) => host === target.host)?.maxRecords ?? Number.POSITIVE_INFINITY,
   };
@@ -144,7 +168,7 @@ async function transform(
   input: MigrateInput,
   source: SnapshotInfo,
   target: SnapshotInfo,
-): Promise<TransformResult> {
+): Promise<Desired> {
   const { account, settings } = input;
   await run.activities.light.createContainer({ account, container: run.work });
   const desired = await run.activities.transfer.transform({
@@ -155,14 +179,16 @@ async function transform(
     bytes: Math.max(source.bytes, target.bytes),
     partitionBytes: settings.partitionBytes,
     maxLineBytes: settings.maxLineBytes,
+    ...rulesOf(input),
   });
+  bookRules(run, desired);
   run.warn('STALE_PARENT', desired.staleParents.count, desired.staleParents.samples);
-  run.warn('SYSTEM_MODULES_NOT_MOVED', desired.systemModules.count, desired.systemModules.samples);
   const { ledger } = run.report;
   ledger.source = source.records;
   ledger.system = desired.systemModules.count;
-  ledger.systemModules = { source: desired.systemModules.count, moved: 0 };
-  return desired;
+  const { count } = desired.systemModules;
+  ledger.systemModules = { ...ledger.systemModules, source: count, system: count };
+  return { ...desired, configurations: source.configurations ?? null };
 }
 
 /** Books what the first comparison found; every later one is booked by `bookArrival`. */
@@ -182,6 +208,8 @@ function bookPlan(run: Run, plan: Difference): void {
   report.rejected = [...plan.samples.refused];
   report.verify = plan.verify;
   report.fields = plan.fields;
+  bookManifestPlan(run, plan.manifests);
+  bookConfigurations(run, plan.configurations);
 }
 
 /** Everything that forbids writing, seen before the first write. */
@@ -194,27 +222,32 @@ function refuse(
   room: Room,
 ): void {
   const { host } = input.target;
-  if (plan.conflict > 0) {
-    run.warn('TARGET_DIFFERS', plan.conflict, plan.samples.different);
-    const some = plan.samples.different.slice(0, 3).join(', ');
+  const { manifests } = plan;
+  const conflict = plan.conflict + (manifests?.conflict ?? 0);
+  if (conflict > 0) {
+    const samples = [...plan.samples.different, ...(manifests?.samples.conflict ?? [])];
+    run.warn('TARGET_DIFFERS', conflict, samples);
+    const some = samples.slice(0, 3).join(', ');
     fail(
       'TARGET_DIFFERS',
-      `Records of ${host} that differ from the source: ${plan.conflict}, such as ${some}. Nothing was written.`,
+      `Records of ${host} that differ from the source: ${conflict}, such as ${some}. Nothing was written.`,
     );
   }
-  if (input.strict && plan.refused > 0) {
-    const some = plan.samples.refused.map(({ record, code }) => `${record} (${code})`).join(', ');
+  const refused = plan.refused + (manifests?.refused ?? 0);
+  if (input.strict && refused > 0) {
+    const some = run.report.rejected.map(({ record, code }) => `${record} (${code})`).join(', ');
     fail(
       'REFUSED_UNDER_STRICT',
-      `Records that ${host} would not take: ${plan.refused}, such as ${some}. Nothing was written.`,
+      `Records that ${host} would not take: ${refused}, such as ${some}. Nothing was written.`,
     );
   }
+  refuseConfigurations(run, input, plan.configurations);
   if (plan.delete > 0) refuseDeletes(input, plan, source, target);
-  const after = target.records + plan.create;
-  if (plan.create > 0 && after > room.maxRecords) {
+  const more = plan.create + (manifests?.added ?? 0);
+  if (more > 0 && target.records + more > room.maxRecords) {
     fail(
       'TARGET_FULL',
-      `${host} holds ${target.records} records and takes ${room.maxRecords}; ${plan.create} more do not fit. Nothing was written.`,
+      `${host} holds ${target.records} records and takes ${room.maxRecords}; ${more} more do not fit. Nothing was written.`,
     );
   }
 }
@@ -254,7 +287,7 @@ function refuseDeletes(
 async function freshened(
   run: Run,
   input: MigrateInput,
-  desired: TransformResult,
+  desired: Desired,
   source: SnapshotInfo,
   before: SnapshotInfo,
   plan: Difference,
@@ -289,6 +322,8 @@ async function applyPlan(
   const { ledger } = run.report;
   const records = due === 'writes' ? now.create + now.update : now.delete;
   const later = due === 'writes' ? now.delete : 0;
+  // Where only manifests are due.
+  if (records === 0) return { ...NOTHING, unsent: later };
   // Until it is told: where the sending is broken off, nobody knows.
   if (round === 0) Object.assign(ledger, { uncertain: records, unsent: later });
   const result = await executeChild(apply, {
@@ -352,7 +387,7 @@ function inRecords(
 async function settledDifference(
   run: Run,
   input: MigrateInput,
-  desired: TransformResult,
+  desired: Desired,
   own: OwnPlan,
   due: Step,
 ): Promise<{ now: Difference; agreed: boolean }> {
@@ -361,15 +396,36 @@ async function settledDifference(
     run.phase('settle');
     await sleep(input.settings.settle);
     run.phase('verify');
-    const actual = await takeSnapshot(run, input, input.target.host);
+    const actual = await takeSnapshot(run, input, input.target.host, 'records');
     const now = await compare(run, input, desired, actual, own);
+    const { manifests } = now;
     const agrees =
       last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
     const open = now.missing + now.different + (due === 'deletes' ? now.delete : 0);
-    const clear = open === now.explained;
+    const openManifests = manifests === null ? 0 : manifests.missing + manifests.different;
+    const clear = open === now.explained && openManifests === (manifests?.explained ?? 0);
     if (clear || agrees || look === MAX_LOOKS) return { now, agreed: clear || agrees };
     last = now;
   }
+}
+
+/** Puts every difference that is left into a file: a report names a few. */
+async function keepDifferences(
+  run: Run,
+  { account, run: name }: MigrateInput,
+  now: Difference,
+): Promise<void> {
+  const { pass, partitions } = now;
+  const left = now.missing + now.different + now.kept + now.extra + now.refused;
+  if (left === 0 || !patched('differences')) return;
+  const { lines } = await run.activities.transfer.writeDifferences({
+    account,
+    run: name,
+    work: run.work,
+    pass,
+    partitions,
+  });
+  if (lines > 0) run.report.differences = `hubferry/reports/${name}.differences.ndjson`;
 }
 
 /** Books what became of the planned records, as the newest look at the target shows it. */
@@ -387,15 +443,18 @@ function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Diff
   run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
 }
 
-function verdict(run: Run, now: Difference, plan: Difference): Outcome {
+async function verdict(run: Run, input: MigrateInput, now: Difference, plan: Difference): Promise<Outcome> {
   run.checkLedger();
+  await keepDifferences(run, input, now);
   run.warn('RECORDS_DIFFERENT', now.verify.different, now.samples.different);
   run.warn('RECORDS_MISSING', now.verify.missing, now.samples.missing);
   run.warn('CHANGED_BY_OTHERS', now.foreign, now.samples.foreign);
+  run.warn('MANAGED_BY_CONFIGURATION', now.managed ?? 0, now.samples.managed ?? []);
   const { rejected } = run.report.ledger;
   // What was to be deleted and is still there. Before the first write it is only planned.
   const stays = now === plan ? 0 : now.delete + now.foreign;
   run.warn('NOT_DELETED', now === plan ? 0 : now.delete, now.samples.extra);
+  const arrived = manifestsArrived(run, now.manifests);
   const clean = now.verify.different + now.verify.missing + now.refused + rejected + stays === 0;
-  return clean ? 'verified' : 'differences';
+  return clean && arrived ? 'verified' : 'differences';
 }

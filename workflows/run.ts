@@ -75,9 +75,19 @@ export class Run {
     return this.#pass;
   }
 
+  /** The number of the newest comparison. */
+  get lastPass(): number {
+    return this.#pass;
+  }
+
   /** Keeps these snapshots' containers, and no others, when the run ends. */
   keep(containers: readonly string[]): void {
     this.#kept = containers;
+  }
+
+  /** Keeps one more container. */
+  keepToo(container: string): void {
+    this.#kept = [...this.#kept, container];
   }
 
   /** Runs one job of a hub through the hub's queue, and books it. */
@@ -102,9 +112,14 @@ export class Run {
 
   /** @throws LEDGER_UNBALANCED when the counts do not add up, so that nothing unproven is called verified. */
   checkLedger(): void {
-    const { systemModules: _modules, configurations: _configurations, ...ledger } = this.report.ledger;
+    const { systemModules, configurations, ...ledger } = this.report.ledger;
     const { verify } = this.report;
-    const wrong = [...imbalances(ledger), ...(verify ? verifyImbalances(ledger, verify) : [])];
+    const wrong = [
+      ...imbalances(ledger),
+      ...imbalances(systemModules).map((words) => `system modules: ${words}`),
+      ...(configurations ? imbalances(configurations) : []).map((words) => `configurations: ${words}`),
+      ...(verify ? verifyImbalances(ledger, verify) : []),
+    ];
     if (wrong.length > 0)
       fail('LEDGER_UNBALANCED', `The counts of run ${this.report.run} do not add up: ${wrong.join('; ')}.`);
   }

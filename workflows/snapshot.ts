@@ -1,4 +1,5 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
+import { emptyLedger } from '../registry/ledger.js';
 import { fail } from './failure.js';
 import type { RunInput, RunReport, SnapshotInput } from './messages.js';
 import { Run } from './run.js';
@@ -21,6 +22,17 @@ export async function snapshot(input: SnapshotInput): Promise<RunReport> {
     run.report.ledger.system = taken.systemModules;
     run.report.ledger.desired = taken.records - taken.systemModules;
     run.report.ledger.unchanged = run.report.ledger.desired;
+    if (taken.configurations) {
+      const { count } = taken.configurations;
+      run.report.ledger.configurations = {
+        ...emptyLedger(),
+        source: count,
+        desired: count,
+        unchanged: count,
+      };
+    } else if (taken.configurations === null) {
+      run.warn('CONFIGURATIONS_UNKNOWN', 1, [`${host} does not tell them`]);
+    }
     return 'done';
   });
 }
@@ -30,8 +42,15 @@ export async function snapshot(input: SnapshotInput): Promise<RunReport> {
  *
  * A job that does not end well is answered by a fresh one. An export with fewer devices than the hub counted both
  * before and after it is taken once more; the same number again is accepted, since statistics may lag (design §6).
+ *
+ * @param of `records`: without configurations.
  */
-export async function takeSnapshot(run: Run, input: RunInput, host: string): Promise<SnapshotInfo> {
+export async function takeSnapshot(
+  run: Run,
+  input: RunInput,
+  host: string,
+  of: 'registry' | 'records' = 'registry',
+): Promise<SnapshotInfo> {
   const { light, transfer } = run.activities;
   const { account, settings } = input;
   const containers = run.containers();
@@ -55,6 +74,7 @@ export async function takeSnapshot(run: Run, input: RunInput, host: string): Pro
       host,
       maxLineBytes: settings.maxLineBytes,
       counted: before.total,
+      configurations: of === 'registry',
     });
     const taken = run.counted(host, sealed);
     const after = run.counted(host, await light.statistics({ host }));

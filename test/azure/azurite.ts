@@ -6,7 +6,7 @@ import { ACCOUNT, connectionStringAt } from '../../demo/azurite.js';
 export { ACCOUNT_KEY, type Azurite, startAzurite } from '../../demo/azurite.js';
 
 /** The configuration of Azurite's account, as `config/` would give it. */
-export function storageAt(port: number, key?: string): StorageConfig {
+export function storageAt(port: number, key?: string): StorageConfig & { connectionString: string } {
   return {
     account: `http://127.0.0.1:${port}/${ACCOUNT}`,
     connectionString: connectionStringAt(port, key),

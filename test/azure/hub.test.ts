@@ -55,7 +55,7 @@ function clientOf(connectionString: string): HubClient {
 }
 
 const grant = (name: 'input' | 'output', permissions: string): Promise<string> =>
-  storage.grant(container, name, permissions, new Date(Date.now() + 3_600_000));
+  storage.access.grant(container, name, permissions, new Date(Date.now() + 3_600_000));
 
 async function ended(jobId: string): Promise<HubJob> {
   return await vi.waitUntil(
@@ -135,7 +135,7 @@ describe('jobs', () => {
       code: 'CONTAINER_REFUSED',
       serviceCode: 'BlobContainerValidationError',
     });
-    await storage.revoke(container);
+    await storage.access.revoke(container);
     const failed = hub.createImport(uri, uri);
     await expect(failed).rejects.toMatchObject({ code: 'CONTAINER_REFUSED' });
     await expect(failed).rejects.not.toThrow(new URL(uri).searchParams.get('sig') ?? '');
@@ -250,6 +250,31 @@ describe('modules and twins', () => {
   });
 });
 
+describe('system modules', () => {
+  it('are written by a manifest, byte for byte, and listed', async () => {
+    simulated.load([{ deviceId: 'gw', iotEdge: true }, { deviceId: 'leaf' }]);
+    const desired = '{"text":"\\u00fc\u2028","n":1E2}';
+    const body = `{"modulesContent":{"$edgeAgent":{"properties.desired":${desired}},"m":{"properties.desired":{}}}}`;
+    await hub.applyConfiguration('gw', body);
+    expect(simulated.record('gw', '$edgeAgent')?.desired).toEqual(JSON.parse(desired));
+    const modules = await hub.listModules('gw');
+    expect(modules?.map(({ moduleId, managedBy }) => [moduleId, managedBy])).toEqual(
+      expect.arrayContaining([['m', 'iotEdge']]),
+    );
+    await expect(hub.applyConfiguration('leaf', body)).rejects.toMatchObject({ status: 400 });
+    await expect(hub.applyConfiguration('nobody', body)).rejects.toMatchObject({ status: 404 });
+    await expect(hub.listModules('nobody')).rejects.toMatchObject({ code: 'HUB_UNAUTHORIZED' });
+  });
+
+  it('have twins that are merged, guarded by their ETag', async () => {
+    simulated.load([{ deviceId: 'd', tags: { a: 1, b: 1 } }]);
+    await hub.patchTwin({ deviceId: 'd', moduleId: null }, '{"tags":{"b":2}}', '*');
+    expect(simulated.record('d')?.tags).toEqual({ a: 1, b: 2 });
+    const stale = hub.patchTwin({ deviceId: 'd', moduleId: null }, '{"tags":{"b":3}}', 'AAAAAAAAAAE=');
+    await expect(stale).rejects.toMatchObject({ status: 412 });
+  });
+});
+
 describe('queries', () => {
   it('bring all pages', async () => {
     simulated.load(Array.from({ length: 7 }, (_unused, index) => ({ deviceId: `d${index}` })));
@@ -319,10 +344,32 @@ describe('rights', () => {
 });
 
 describe('configurations', () => {
-  it('are listed by id', async () => {
+  it('are listed by id, with their text', async () => {
     expect(await hub.listConfigurations()).toEqual([]);
-    simulated.loadConfigurations([{ id: 'one' }, { id: 'two' }]);
-    expect(await hub.listConfigurations()).toEqual([{ id: 'one' }, { id: 'two' }]);
+    simulated.loadConfigurations([{ id: 'one', labels: { place: '東京' } }, { id: 'two' }]);
+    const found = (await hub.listConfigurations()) ?? [];
+    expect(found.map(({ id }) => id)).toEqual(['one', 'two']);
+    expect(found.map(({ text }): unknown => JSON.parse(text))).toEqual(simulated.dumpConfigurations());
+  });
+
+  it('are created, read, updated and deleted, guarded by their ETags', async () => {
+    const body = (priority: number): string =>
+      `{"content":{"deviceContent":{"properties.desired.ü":1}},"priority":${priority}}`;
+    expect(await hub.getConfiguration("a%*'")).toBeNull();
+    const made = await hub.putConfiguration("a%*'", body(1), null);
+    expect(made).toEqual({ id: "a%*'", text: expect.stringContaining('"properties.desired.ü":1') });
+    expect(await hub.getConfiguration("a%*'")).toMatchObject({ id: "a%*'" });
+    await expect(hub.putConfiguration("a%*'", body(2), null)).rejects.toMatchObject({ status: 409 });
+    await expect(hub.putConfiguration("a%*'", body(2), 'c3RhbGU=')).rejects.toMatchObject({
+      status: 412,
+      serviceCode: 'PreconditionFailed',
+    });
+    await hub.putConfiguration("a%*'", body(2), 'MQ==');
+    expect(simulated.dumpConfigurations()).toMatchObject([{ id: "a%*'", priority: 2, etag: 'Mg==' }]);
+    await expect(hub.deleteConfiguration("a%*'", 'MQ==')).rejects.toMatchObject({ status: 412 });
+    await hub.deleteConfiguration("a%*'", 'Mg==');
+    await expect(hub.deleteConfiguration("a%*'", '*')).rejects.toMatchObject({ status: 404 });
+    await expect(hub.putConfiguration("a%*'", body(1), '*')).rejects.toMatchObject({ status: 404 });
   });
 });
 

@@ -112,7 +112,13 @@ describe('writing', () => {
     const device = await hub.getDevice('d');
     if (device === null) throw new Error('no device');
     const before = service.asked.length;
-    const writes = [hub.putDevice(device, '*'), hub.createImport('https://a', 'https://b'), hub.probeWrite()];
+    const writes = [
+      hub.putDevice(device, '*'),
+      hub.putConfiguration('c', '{}', null),
+      hub.deleteConfiguration('c', '*'),
+      hub.createImport('https://a', 'https://b'),
+      hub.probeWrite(),
+    ];
     for (const answer of await Promise.allSettled(writes)) {
       expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'HUB_READ_ONLY' } });
     }
@@ -282,6 +288,15 @@ describe('errors of Microsoft’s client', () => {
     await expect(hub.getJob('j')).rejects.toMatchObject({ code: 'HUB_UNAVAILABLE' });
     await expect(hub.getDevice('d')).rejects.toMatchObject({ code: 'HUB_UNAVAILABLE' });
     await expect(hub.listConfigurations()).rejects.toMatchObject({ code: 'HUB_UNAVAILABLE' });
+    hub.close();
+  });
+
+  it('an answer that is no list of configurations is not taken for one', async () => {
+    const hub = hubAt(at('localhost'), { ca: service.ca });
+    for (const answer of [{}, [1], [{ id: 'a' }, {}]]) {
+      service.answer(json(200, answer));
+      await expect(hub.listConfigurations()).rejects.toMatchObject({ code: 'HUB_UNAVAILABLE' });
+    }
     hub.close();
   });
 

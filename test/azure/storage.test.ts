@@ -255,8 +255,8 @@ describe('granting access', () => {
   beforeEach(() => storage.writeText(container, 'a', 'hello'));
 
   it('gives what was asked for, through a policy of that name', async () => {
-    const input = await storage.grant(container, 'input', 'r', hour());
-    const output = await storage.grant(container, 'output', 'rwd', hour());
+    const input = await storage.access.grant(container, 'input', 'r', hour());
+    const output = await storage.access.grant(container, 'output', 'rwd', hour());
     expect(new URL(input).searchParams.get('si')).toBe('input');
     expect([...new URL(output).searchParams.keys()].toSorted()).toEqual(['si', 'sig', 'sr', 'sv']);
     expect(await get(input)).toBe(200);
@@ -268,32 +268,32 @@ describe('granting access', () => {
 
   it('is extended, and revoked, for all that was granted', async () => {
     const uris = [
-      await storage.grant(container, 'input', 'r', hour()),
-      await storage.grant(container, 'output', 'rwd', hour()),
+      await storage.access.grant(container, 'input', 'r', hour()),
+      await storage.access.grant(container, 'output', 'rwd', hour()),
     ];
     const statuses = (): Promise<number[]> => Promise.all(uris.map((uri) => get(uri)));
-    await storage.extend(container, ago());
+    await storage.access.extend(container, ago());
     expect(await statuses()).toEqual([403, 403]);
-    await storage.extend(container, hour());
+    await storage.access.extend(container, hour());
     expect(await statuses()).toEqual([200, 200]);
-    await storage.revoke(container);
+    await storage.access.revoke(container);
     expect(await statuses()).toEqual([403, 403]);
-    await storage.revoke(container);
+    await storage.access.revoke(container);
   });
 
   it('can be changed by granting again', async () => {
-    const uri = await storage.grant(container, 'input', 'r', hour());
-    await storage.grant(container, 'input', 'rw', hour());
+    const uri = await storage.access.grant(container, 'input', 'r', hour());
+    await storage.access.grant(container, 'input', 'rw', hour());
     expect(await put(uri, 'b')).toBe(201);
   });
 
   it('of a container that is gone', async () => {
     await storage.deleteContainer(container);
-    await storage.revoke(container);
-    expect(await failure(storage.extend(container, hour()))).toMatchObject({
+    await storage.access.revoke(container);
+    expect(await failure(storage.access.extend(container, hour()))).toMatchObject({
       serviceCode: 'ContainerNotFound',
     });
-    expect(await failure(storage.grant(container, 'input', 'r', hour()))).toMatchObject({
+    expect(await failure(storage.access.grant(container, 'input', 'r', hour()))).toMatchObject({
       code: 'STORAGE_REFUSED',
     });
   });
@@ -352,7 +352,7 @@ describe('a bad connection', () => {
       collect(shaky.list(container)),
       collect(shaky.listContainers('a')),
       Promise.resolve(writer.write('x'.repeat(100))).then(() => writer.close()),
-      shaky.grant(container, 'input', 'r', new Date()),
+      shaky.access.grant(container, 'input', 'r', new Date()),
     ];
     for (const error of await Promise.all(calls.map(failure))) {
       expect(error.code).toBe('STORAGE_UNREACHABLE');

@@ -30,6 +30,11 @@ function fullReport(change: Partial<RunReport> = {}): RunReport {
     verify: { compared: 1_234_535, match: 1_234_528, kept: 4, different: 1, missing: 2, extra: 9 },
     fields: { status: 1, 'authentication.primaryKey': 1, tags: 1, desired: 1, parent: 1, iotEdge: 1 },
     rejected: [{ record: 'pump\u001b[31m-1', code: 'KEYS_INVALID', reason: 'keys must be two, '.repeat(9) }],
+    rules: [
+      { name: 'fifty characters are the most that a name may have', matched: 1_000_000, changed: 999_999 },
+      { name: 'rule 2', matched: 0, changed: 0 },
+    ],
+    newKeys: 1_234,
     warnings: [{ code: 'STALE_PARENT', count: 4, samples: ['a', 'b\r\nc', 'd'] }],
     jobs: [{ hub: 'x', type: 'import', status: 'completed', seconds: 2, lines: 5 }],
     hubCalls: { 'a-rather-long-name-of-a-hub.azure-devices.net': { jobs: 4, polls: 12, other: 3 } },
@@ -53,6 +58,12 @@ describe('the report as text', () => {
     expect(text.replaceAll(/\s+/g, ' ')).toContain(
       'desired 1,234,535 = unchanged 1,000,000 + kept 4 + create 234,531 + update 0',
     );
+  });
+
+  it('says what each rule did, and where new keys are', () => {
+    expect(text).toMatch(/^ {4}rule 2 +0 +0$/m);
+    expect(text).toContain('new keys 1,234');
+    expect(text).toContain('--keys-out');
   });
 
   it('keeps within 80 columns', () => {
@@ -87,6 +98,44 @@ it('says how many records were kept with the verdict that all is well', () => {
   expect(reportText(kept, 120)).toContain(
     'verified: every record arrived, compared field by field, 4 kept as they were on the target',
   );
+});
+
+it('configurations have a ledger of their own, and the verdict says what of them is open', () => {
+  const report = fullReport();
+  report.ledger = { ...emptyReport({ run: 'r', workflow: 'migrate', source: 'a', target: 'b' }).ledger };
+  report.ledger.configurations = {
+    ...report.ledger,
+    source: 5,
+    refused: 1,
+    desired: 4,
+    create: 4,
+    applied: 2,
+    rejected: 2,
+  };
+  const warnings = [{ code: 'CONFIGURATIONS_MISSING', count: 2, samples: ['a', 'b'] }];
+  const text = reportText({ ...report, verify: null, warnings }, 100);
+  expect(text).toContain('not all is as in the source: 2 configurations, 1 configurations refused');
+  expect(text.replaceAll(/\s+/g, ' ')).toContain(
+    'configurations source 5 = system 0 + filtered 0 + refused 1 + desired 4 desired 4 = unchanged 0',
+  );
+  expect(text).toContain('refused or rejected, the first 1 of 3');
+});
+
+it('system modules have one, too, where there is something to carry', () => {
+  const report = fullReport();
+  const { systemModules } = report.ledger;
+  expect(reportText(report)).not.toContain('system modules');
+  report.ledger.systemModules = { ...systemModules, source: 9, system: 4, desired: 5, create: 5, applied: 4 };
+  report.warnings = [{ code: 'SYSTEM_MODULES_DIFFERENT', count: 1, samples: ['gw/$edgeAgent'] }];
+  const text = reportText(report, 100).replaceAll(/\s+/g, ' ');
+  expect(text).toContain('2 rejected, 1 system modules');
+  expect(text).toContain('system modules source 9 = system 4 + filtered 0 + refused 0 + desired 5');
+});
+
+it('a report of 0.1, which only counted configurations, is shown without them', () => {
+  const report = fullReport();
+  const old = { ...report.ledger, configurations: { source: 3, moved: 0 }, systemModules: { source: 2 } };
+  expect(reportText({ ...report, ledger: old as never })).not.toContain('configurations');
 });
 
 it('an error shows no secret, wherever it was typed', () => {

@@ -93,6 +93,27 @@ settings: { settle: 250ms, poll: { max: 1d }, repairRounds: 0 }
     expect(config.hubs.get('s')).toMatchObject({ tier: 'F1', units: 3, maxRecords: 500, role: 'scratch' });
   });
 
+  it('takes hubs and storage under Microsoft Entra ID, without a secret', () => {
+    const user =
+      '/subscriptions/0/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i';
+    const config = load(`hubs:
+  a: { hostName: "A.azure-devices.net.:443", identity: system, readOnly: true }
+  b: { hostName: b.azure-devices.cn }
+  c: { connectionString: "\${OLD_HUB}", identity: ${user} }
+storage: { accountUrl: "https://Acct.blob.core.windows.net/" }
+`);
+    expect([...config.hubs.values()]).toMatchObject([
+      { host: 'a.azure-devices.net', connectionString: null, identity: 'system', readOnly: true },
+      { host: 'b.azure-devices.cn', connectionString: null },
+      { connectionString: OLD, identity: user },
+    ]);
+    expect(config.hubs.get('b')).not.toHaveProperty('identity');
+    expect(config.storage).toEqual({
+      account: 'https://acct.blob.core.windows.net',
+      connectionString: null,
+    });
+  });
+
   it('is found by its path, relative to the working directory', () => {
     writeFileSync(join(folder, 'other.yaml'), GOOD);
     expect(loadConfig({ cwd: folder, env, path: 'other.yaml' }).path).toBe(join(folder, 'other.yaml'));
@@ -147,6 +168,15 @@ hubs:
       hash(GOOD, { env: { ...env, OLD_HUB: OLD.replace('SharedAccessKey=aHV', 'SharedAccessKey=bHV') } }),
     );
     expect(new Set(variants).size).toBe(variants.length);
+  });
+
+  it('changes with who a worker would be, where that matters', () => {
+    const somebody = { env: { ...env, AZURE_CLIENT_ID: 'a', AZURE_CLIENT_SECRET: 'b' } };
+    expect(hash(GOOD, somebody)).toBe(hash(GOOD));
+    const entra = 'hubs: { a: { hostName: a.azure-devices.net } }\n';
+    expect(hash(entra, somebody)).not.toBe(hash(entra));
+    expect(hash(entra, { env: { ...env, IDENTITY_HEADER: '1' } })).not.toBe(hash(entra));
+    expect(hash(entra, { env: { ...env, OTHER: '1' } })).toBe(hash(entra));
   });
 });
 
@@ -231,7 +261,22 @@ describe('an error names file, line, column and path', () => {
     [
       'no connection string',
       'hubs:\n  old:\n    readOnly: true\n',
-      'hubferry.yaml:2:3: hubs.old.connectionString: this key is missing',
+      'hubferry.yaml:2:3: hubs.old: connectionString or hostName is missing',
+    ],
+    [
+      'a hub with both',
+      'hubs:\n  old: { connectionString: "${OLD_HUB}", hostName: x.azure-devices.net }\n',
+      'hubferry.yaml:2:52: hubs.old.hostName: there is connectionString already; leave one of them out',
+    ],
+    [
+      'a host that is none',
+      'hubs:\n  old: { hostName: "${OLD_HUB}" }\n',
+      'hubferry.yaml:2:20: hubs.old.hostName: expected a host name such as x.azure-devices.net',
+    ],
+    [
+      'an identity that is none',
+      'hubs:\n  old: { hostName: x.azure-devices.net, identity: user }\n',
+      'hubferry.yaml:2:51: hubs.old.identity: expected system, or the resource id of a user-assigned identity (/subscriptions/…)',
     ],
     [
       'a bad address',
@@ -239,9 +284,24 @@ describe('an error names file, line, column and path', () => {
       'hubferry.yaml:5:22: temporal.address: expected host:port',
     ],
     [
-      'Entra ID for storage',
-      'hubs: {}\nstorage: { connectionString: "${STORAGE}", accountUrl: x }\n',
-      'hubferry.yaml:2:44: storage.accountUrl: Microsoft Entra ID for storage is not supported yet; use connectionString',
+      'storage with both',
+      'hubs: {}\nstorage: { connectionString: "${STORAGE}", accountUrl: "https://x.blob.core.windows.net" }\n',
+      'hubferry.yaml:2:56: storage.accountUrl: there is connectionString already; leave one of them out',
+    ],
+    [
+      'storage with neither',
+      'hubs: {}\nstorage: {}\n',
+      'hubferry.yaml:2:1: storage: connectionString or accountUrl is missing',
+    ],
+    [
+      'storage without TLS',
+      'hubs: {}\nstorage: { accountUrl: "http://x.blob.core.windows.net" }\n',
+      'hubferry.yaml:2:24: storage.accountUrl: this is not https',
+    ],
+    [
+      'storage with a SAS',
+      'hubs: {}\nstorage: { accountUrl: "https://x.blob.core.windows.net?sv=1&sig=abc" }\n',
+      'hubferry.yaml:2:24: storage.accountUrl: this holds more than an address',
     ],
     ['a key twice', 'hubs: {}\nhubs: {}\n', 'hubferry.yaml:2:1: this key is there twice (DUPLICATE_KEY)'],
     ['a tab', 'hubs:\n\told: {}\n', 'hubferry.yaml:2:1: tabs cannot be used for indentation (TAB_AS_INDENT)'],
@@ -268,12 +328,12 @@ describe('an error names file, line, column and path', () => {
 
   it('lists all faults in the order of the file', () => {
     const { message } = failure(`hubs:
-  old: { hostName: x.azure-devices.net }
+  old: { hostname: x.azure-devices.net }
 settings: { settle: 1, chunkLines: no }
 `);
     expect(message.split('\n')).toEqual([
-      'hubferry.yaml:2:3: hubs.old.connectionString: this key is missing',
-      'hubferry.yaml:2:10: hubs.old.hostName: Microsoft Entra ID for hubs is not supported yet; use connectionString',
+      'hubferry.yaml:2:3: hubs.old: connectionString or hostName is missing',
+      'hubferry.yaml:2:10: hubs.old.hostname: unknown key',
       'hubferry.yaml:3:21: settings.settle: expected a text',
       'hubferry.yaml:3:36: settings.chunkLines: expected a whole number',
     ]);

@@ -151,3 +151,28 @@ describe('README', () => {
     expect(codes).toEqual(['0', '1', '2', '3', '4', '130']);
   });
 });
+
+describe('docs/identity.md', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hubferry-docs-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('shows configurations that load', () => {
+    const key = Buffer.alloc(32, 7).toString('base64');
+    const env = {
+      NEW_HUB_IDENTITY:
+        '/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i',
+      NEW_HUB: `HostName=b.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=${key}`,
+      STORAGE: `DefaultEndpointsProtocol=https;AccountName=account;AccountKey=${key}`,
+    };
+    const configs = blocks(read('docs/identity.md'), 'yaml').map((yaml) => {
+      const path = join(folder, 'hubferry.yaml');
+      writeFileSync(path, yaml);
+      return loadConfig({ path, env });
+    });
+    expect(configs.map(({ hubs }) => hubs.get('old')?.connectionString)).toEqual([null, null, null]);
+    expect(configs.map(({ hubs }) => hubs.get('old')?.identity)).toEqual([undefined, undefined, 'system']);
+    expect(configs.map(({ storage }) => storage?.account)).toEqual(
+      Array.from({ length: 3 }, () => 'https://account.blob.core.windows.net'),
+    );
+  });
+});

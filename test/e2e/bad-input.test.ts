@@ -138,6 +138,20 @@ describe('seen without a network call: exit 2, and no hub was asked', () => {
       says: /--existing/,
     },
     {
+      what: 'a file of rules that is not there',
+      text: () => configuration({}),
+      args: ['plan', 'old', 'new', '--rules', 'none.yaml'],
+      code: 'RULE_INVALID',
+      says: /none\.yaml: there is no such file/,
+    },
+    {
+      what: 'a policy for orphans without rules',
+      text: () => configuration({}),
+      args: ['verify', 'old', 'new', '--orphans', 'detach'],
+      code: 'USAGE',
+      says: /--rules/,
+    },
+    {
       what: 'source equal to target',
       text: () => configuration({}),
       args: ['migrate', 'old', 'old'],

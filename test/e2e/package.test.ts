@@ -27,6 +27,7 @@ describe('the package', () => {
         'dist/worker/supervisor-main.js',
         'dist/worker/workflow-bundle.js',
         'dist/hubferry.schema.json',
+        'dist/hubferry.rules.schema.json',
       ]),
     );
   });

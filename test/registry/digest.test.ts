@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { changeDigest, DIGEST_BYTES, planHash, saltedDigest } from '../../registry/digest.js';
-import type { Policy } from '../../registry/reconcile.js';
+import type { Policy } from '../../registry/policy.js';
 import { recordKey } from '../../registry/record.js';
 import { SEEDED } from './arbitraries.js';
 

@@ -1,16 +1,21 @@
-import { type Change, changesOf, parseChange, printChange, printImportOf } from '../../registry/change.js';
+import {
+  type Change,
+  changesOf,
+  parseChange,
+  printChange,
+  printIdentity,
+  printImportOf,
+} from '../../registry/change.js';
+import { HubferryError } from '../../registry/errors.js';
 import { emptyLedger, type Ledger } from '../../registry/ledger.js';
 import { refusalOf } from '../../registry/limits.js';
 import { parseLine, printDesiredLine, printRefused } from '../../registry/line.js';
 import { partitionOf } from '../../registry/partition.js';
-import {
-  type Comparison,
-  comparePartition,
-  decide,
-  type Policy,
-  type Verdict,
-} from '../../registry/reconcile.js';
+import type { Policy } from '../../registry/policy.js';
+import { type Comparison, comparePartition, decide, type Verdict } from '../../registry/reconcile.js';
 import { isSystemModule, type RegistryRecord } from '../../registry/record.js';
+import { isLeftOut, Names, RuledEdges, ruledPartition } from '../../registry/ruled.js';
+import type { OrphanPolicy, Rules } from '../../registry/rules.js';
 import { EdgeTable, edgeRow, parentOf, placementRefusal } from '../../registry/scopes.js';
 import { compareWaves, cutChunks } from '../../registry/waves.js';
 import type { HubModel } from './hub-model.js';
@@ -28,30 +33,76 @@ export interface Decided {
 /** The desired lines of each partition, counted into the ledger. */
 export interface Desired {
   readonly partitions: readonly string[][];
+  /** Whose records rules leave out. */
+  readonly filtered: readonly string[][];
   readonly edges: EdgeTable;
   readonly ledger: Ledger;
   readonly stale: number;
 }
 
-export function transform(source: HubModel): Desired {
-  const records = source.exportLines().map(parseLine);
-  const edges = edgesOf(records);
+/** What rules make of a source. */
+export interface Under {
+  readonly rules: Rules;
+  readonly orphans: OrphanPolicy;
+}
+
+export function transform(source: HubModel, under?: Under): Desired {
+  const lines = source.exportLines();
   const ledger = emptyLedger();
+  const filtered = emptyPartitions();
+  ledger.source = lines.length;
+  const { records, edges } =
+    under === undefined
+      ? { records: lines.map(parseLine), edges: edgesOf(lines.map(parseLine)) }
+      : ruled(lines, under, filtered, ledger);
   let stale = 0;
   const partitions = emptyPartitions();
   for (const record of records) {
-    ledger.source += 1;
     if (isSystemModule(record)) {
       ledger.system += 1;
       continue;
     }
-    const lines = partitions[partitionOf(record.deviceId, PARTITIONS)];
+    const desired = partitions[partitionOf(record.deviceId, PARTITIONS)];
     const refused = refusalOf(record) ?? placementRefusal(record, edges);
     const found = parentOf(record, edges);
     if (found.stale) stale += 1;
-    lines?.push(refused === null ? printDesiredLine(record, found.parent) : printRefused(record, refused));
+    desired?.push(refused === null ? printDesiredLine(record, found.parent) : printRefused(record, refused));
   }
-  return { partitions, edges, ledger, stale };
+  return { partitions, filtered, edges, ledger, stale };
+}
+
+/** The records that go to the target; what is left out is noted under its id on either hub. */
+function ruled(
+  lines: readonly string[],
+  { rules, orphans }: Under,
+  filtered: readonly string[][],
+  ledger: Ledger,
+): { records: RegistryRecord[]; edges: EdgeTable } {
+  const split = emptyPartitions();
+  const source = lines.map(parseLine);
+  const edges = new RuledEdges(edgesOf(source), orphans);
+  for (const [at, record] of source.entries()) {
+    split[partitionOf(record.deviceId, PARTITIONS)]?.push(lines[at] ?? '');
+    if (record.iotEdge && record.moduleId === null)
+      edges.add(record.deviceId, rules.apply(record, edges.parentOf(record)));
+  }
+  const rows = EdgeTable.of(edges.rows());
+  const names = new Names();
+  const records: RegistryRecord[] = [];
+  let orphaned = 0;
+  for (const { record, from, fate } of split.flatMap((part) => [...ruledPartition(part, rules, edges)])) {
+    if (fate === 'orphan') orphaned += 1;
+    if (!isLeftOut(fate)) {
+      if (record.moduleId === null) names.add(record.deviceId, from);
+      records.push(record);
+      continue;
+    }
+    ledger.filtered += 1;
+    for (const deviceId of new Set([record.deviceId, from]))
+      filtered[partitionOf(deviceId, PARTITIONS)]?.push(printIdentity({ ...record, deviceId }));
+  }
+  if (orphaned > 0) throw new HubferryError('PARENT_FILTERED', `${orphaned}`);
+  return { records, edges: rows };
 }
 
 /** Joins the desired state with the target's. */
@@ -61,7 +112,12 @@ export function compare(desired: Desired, target: HubModel): Comparison[] {
   for (const line of lines) actual[partitionOf(parseLine(line).deviceId, PARTITIONS)]?.push(line);
   const actualEdges = edgesOf(lines.map(parseLine));
   return actual.flatMap((theirs, at) => [
-    ...comparePartition({ desired: desired.partitions[at] ?? [], actual: theirs, actualEdges }),
+    ...comparePartition({
+      desired: desired.partitions[at] ?? [],
+      filtered: desired.filtered[at] ?? [],
+      actual: theirs,
+      actualEdges,
+    }),
   ]);
 }
 
@@ -77,7 +133,7 @@ export function plan(
   }));
   for (const { comparison, verdict } of changes) {
     if (verdict === 'refused') ledger.refused += 1;
-    else if (comparison.kind !== 'extra' && comparison.kind !== 'system') ledger.desired += 1;
+    else if (!['extra', 'system', 'filtered'].includes(comparison.kind)) ledger.desired += 1;
     if (verdict === 'unchanged' || verdict === 'kept') ledger[verdict] += 1;
     if (verdict === 'create' || verdict === 'update' || verdict === 'delete') ledger[verdict] += 1;
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { printDesiredLine, printRefused } from '../../registry/line.js';
-import { type Comparison, comparePartition, decide, type Policy } from '../../registry/reconcile.js';
+import type { Policy } from '../../registry/policy.js';
+import { type Comparison, comparePartition, decide } from '../../registry/reconcile.js';
 import { recordKey } from '../../registry/record.js';
 import { refusal } from '../../registry/refusal.js';
 import { EdgeTable } from '../../registry/scopes.js';

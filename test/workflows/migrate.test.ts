@@ -362,5 +362,23 @@ describe('verify', () => {
     expect(report.fields).toEqual({ statusReason: 1, tags: 1, status: 1 });
     expect(writesOf(stand.hub('new'))).toEqual({});
     expect(report.snapshots).toEqual({ source: null, target: null });
+    const file = await stand.storage.readText('hubferry', `reports/${report.run}.differences.ndjson`);
+    const lines = (file ?? '').trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+      expect.arrayContaining([
+        { record: first.deviceId, difference: 'different', fields: ['statusReason', 'tags'] },
+        { record: second.deviceId, difference: 'different', fields: ['status'] },
+        { record: 'extra', difference: 'extra' },
+      ]),
+    );
+    expect(lines).toHaveLength(6);
+    expect(report.differences).toBe(`hubferry/reports/${report.run}.differences.ndjson`);
+  });
+
+  it('leaves no file of differences where there are none', async () => {
+    for (const name of ['old', 'new']) stand.hub(name).load(plain(3));
+    const report = await stand.migrated({ goal: 'verify' });
+    expect(report).toMatchObject({ outcome: 'verified', verify: { match: 3 } });
+    expect(report.differences).toBeUndefined();
   });
 });

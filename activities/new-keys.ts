@@ -1,0 +1,98 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Storage } from '../azure/storage.js';
+import { type Change, parseChange } from '../registry/change.js';
+import { HubferryError } from '../registry/errors.js';
+import { identityOfLine } from '../registry/line.js';
+import { lineIsToGenerate, withNewKeys } from '../registry/new-keys.js';
+import { recordKey } from '../registry/record.js';
+import type { Deps } from './deps.js';
+import { ownLines, workBlob } from './work.js';
+
+/** Bytes of a key, as hubs make them, and of the secret that a run makes its keys from. */
+const BYTES = 32;
+
+/** Makes the secret of a run's new keys, once, however often it is tried. */
+export async function makeKeySecret(storage: Storage, work: string): Promise<void> {
+  const secret = randomBytes(BYTES).toString('base64');
+  await storage.writeText(work, workBlob.keySecret, secret, { onlyIfAbsent: true });
+}
+
+/**
+ * The new keys of a run: made from a secret that lives in its private container and dies with it, so that each record
+ * has the same keys in every attempt and repair round, and no list of them has to be looked into.
+ */
+export class NewKeys {
+  readonly #storage: Storage;
+  readonly #work: string;
+  #secret: Promise<string | null> | undefined;
+
+  constructor(storage: Storage, work: string) {
+    this.#storage = storage;
+    this.#work = work;
+  }
+
+  /** A change as it is sent: with keys where they are to be made. @throws HubferryError INTERNAL without a secret */
+  async filled(change: Change): Promise<Change> {
+    if (!lineIsToGenerate(change.line)) return change;
+    const { primaryKey, secondaryKey } = await this.of(change.line);
+    return { ...change, line: withNewKeys(change.line, primaryKey, secondaryKey) };
+  }
+
+  /** The keys of the record of a desired line. @throws HubferryError INTERNAL without a secret */
+  async of(line: string): Promise<{ readonly primaryKey: string; readonly secondaryKey: string }> {
+    this.#secret ??= this.#storage.readText(this.#work, workBlob.keySecret);
+    const secret = await this.#secret;
+    if (secret === null) throw new HubferryError('INTERNAL', 'The secret for new keys is not there.');
+    const { deviceId, moduleId } = identityOfLine(line);
+    const key = (which: string): string =>
+      createHmac('sha256', Buffer.from(secret, 'base64'))
+        .update(`${which}\n${recordKey(deviceId, moduleId)}`)
+        .digest('base64');
+    return { primaryKey: key('primary'), secondaryKey: key('secondary') };
+  }
+}
+
+export interface SealNewKeysInput {
+  readonly account: string;
+  readonly work: string;
+  readonly pass: number;
+  readonly partitions: number;
+  /** The private container for the keys, made where there are any, and the blob in it. */
+  readonly container: string;
+  readonly blob: string;
+}
+
+export function newKeysActivities({ connections }: Deps) {
+  return {
+    /**
+     * Writes down the keys that the changes of a pass are to make, before any is sent: whatever happens then, nobody is
+     * left with a device whose keys are not known.
+     *
+     * @returns how many records get new keys.
+     */
+    async sealNewKeys(input: SealNewKeysInput): Promise<{ count: number }> {
+      const { work, pass, container } = input;
+      const storage = connections.storage(input.account);
+      const keys = new NewKeys(storage, work);
+      await storage.createContainer(container);
+      const writer = storage.writer(container, input.blob);
+      let count = 0;
+      for (let partition = 0; partition < input.partitions; partition++) {
+        for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
+          for await (const batch of ownLines(storage, work, name)) {
+            for (const { part, line } of batch.map(parseChange)) {
+              if ((part !== 'create' && part !== 'identity') || !lineIsToGenerate(line)) continue;
+              const { deviceId, moduleId } = identityOfLine(line);
+              const whose = moduleId === null ? { deviceId } : { deviceId, moduleId };
+              await writer.write(`${JSON.stringify({ ...whose, ...(await keys.of(line)) })}\n`);
+              count += 1;
+            }
+          }
+        }
+      }
+      await writer.close();
+      if (count === 0) await storage.deleteContainer(container);
+      return { count };
+    },
+  };
+}

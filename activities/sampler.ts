@@ -1,0 +1,21 @@
+import { SAMPLES } from '../registry/totals.js';
+
+export interface Sampled {
+  readonly count: number;
+  readonly samples: readonly string[];
+}
+
+/** Counts things and remembers the first few by name. */
+export class Sampler {
+  #count = 0;
+  readonly #samples: string[] = [];
+
+  add(name: string): void {
+    this.#count += 1;
+    if (this.#samples.length < SAMPLES) this.#samples.push(name);
+  }
+
+  result(): Sampled {
+    return { count: this.#count, samples: this.#samples };
+  }
+}

@@ -1,0 +1,60 @@
+import { printAuthentication } from './authentication.js';
+import { membersOf } from './json-scan.js';
+import type { Authentication, RegistryRecord } from './record.js';
+
+/**
+ * Stands where a key is to be made. It is what enters the plan's hash, so that the same work has the same hash (design
+ * §5). No hub holds such a key: it is no base64 of 16 bytes or more (facts §1.7).
+ */
+const GENERATED = 'generated';
+
+const sas = (primaryKey: string, secondaryKey: string): Authentication => ({
+  type: 'sas',
+  primaryKey,
+  secondaryKey,
+  primaryThumbprint: null,
+  secondaryThumbprint: null,
+});
+
+const MARKED = sas(GENERATED, GENERATED);
+const MARK = printAuthentication(MARKED);
+
+/** A record that is to get new symmetric keys. */
+export function toGenerate(record: RegistryRecord): RegistryRecord {
+  return { ...record, authentication: MARKED, raw: { ...record.raw, authentication: MARK } };
+}
+
+/** Whether the keys of a record are still to be made. */
+export function isToGenerate(authentication: Authentication | null): boolean {
+  return authentication?.primaryKey === GENERATED && authentication.secondaryKey === GENERATED;
+}
+
+/** Whether the keys in a desired line are still to be made. */
+export function lineIsToGenerate(line: string): boolean {
+  // Most lines are told without being looked into.
+  return line.includes(MARK) && authenticationIn(line)?.text === MARK;
+}
+
+/** A desired line whose keys are to be made, with these instead. */
+export function withNewKeys(line: string, primaryKey: string, secondaryKey: string): string {
+  return withAuthentication(line, printAuthentication(sas(primaryKey, secondaryKey)));
+}
+
+/**
+ * A desired line as an update of a record that is there: keys are made on create only, so one that has symmetric keys
+ * keeps them.
+ */
+export function withKeptKeys(line: string, { authentication, raw }: RegistryRecord): string {
+  if (authentication?.type !== 'sas' || raw.authentication === null || !lineIsToGenerate(line)) return line;
+  return withAuthentication(line, raw.authentication);
+}
+
+function withAuthentication(line: string, authentication: string): string {
+  const found = authenticationIn(line);
+  return found === null ? line : line.slice(0, found.from) + authentication + line.slice(found.to);
+}
+
+function authenticationIn(line: string): { text: string; from: number; to: number } | null {
+  const member = membersOf(line)?.find(({ name }) => name === 'authentication');
+  return member === undefined ? null : { ...member, text: line.slice(member.from, member.to) };
+}

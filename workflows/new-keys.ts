@@ -1,0 +1,21 @@
+import type { TransformResult } from '../activities/transform.js';
+import type { Difference } from './compare.js';
+import { type MigrateInput, NEW_KEYS_BLOB, newKeysContainer } from './messages.js';
+import type { Run } from './run.js';
+
+/** Before the first write: keys that the plan makes are written down, in a container that outlives the run. */
+export async function keepNewKeys(
+  run: Run,
+  { account, run: name }: MigrateInput,
+  { ruled }: Pick<TransformResult, 'ruled'>,
+  { pass, partitions }: Difference,
+): Promise<void> {
+  if (ruled?.newKeys !== true) return;
+  const container = newKeysContainer(name);
+  const { work } = run;
+  const where = { account, work, container, blob: NEW_KEYS_BLOB };
+  const { count } = await run.activities.transfer.sealNewKeys({ ...where, pass, partitions });
+  if (count === 0) return;
+  run.keepToo(container);
+  run.report.newKeys = count;
+}

@@ -146,9 +146,9 @@ export function contentOf(hub: SimulatedHub): Record<string, unknown> {
     const carried = own && moduleId.startsWith('$') ? { desired } : { tags, desired };
     content[`${deviceId}/${moduleId ?? ''}`] = { authentication, ...carried, ...place };
   }
-  for (const one of [...hub.dumpConfigurations()]) {
+  for (const one of hub.dumpConfigurations()) {
     const { content: body, targetCondition, priority, labels } = one;
-    content[`configuration ${String(one.id)}`] = {
+    content[`configuration ${JSON.stringify(one.id)}`] = {
       body,
       targetCondition,
       priority,

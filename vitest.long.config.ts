@@ -1,7 +1,7 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 import usual from './vitest.config.js';
 
+const { projects: _light, ...test } = usual.test ?? {};
+
 /** What takes too long for `npm test`: `npm run test:long`. */
-const long = mergeConfig(usual, defineConfig({ test: { maxWorkers: 1 } }));
-long.test.include = ['test/long/**/*.long.ts'];
-export default long;
+export default defineConfig({ test: { ...test, include: ['test/long/**/*.long.ts'], maxWorkers: 1 } });

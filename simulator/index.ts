@@ -6,9 +6,10 @@ export { AdminError, type HubAdmin, SimulatorAdmin } from './admin/admin-client.
 export { type FleetOptions, generateFleet } from './fleet.js';
 export type { SimulatedHub } from './hub.js';
 export type { JobFault } from './jobs/job-faults.js';
+export type { HubOptions, SimulatorOptions } from './options.js';
 export type { FleetRecord, FullRecord } from './records/full-record.js';
 export type { Authentication } from './records/records.js';
-export { defaultSettings, type HubOptions, type HubSettings, type SimulatorOptions } from './settings.js';
+export { defaultSettings, type HubSettings } from './settings.js';
 export type { Simulator } from './simulator.js';
 export { startSimulator } from './start.js';
 export type { FaultRule, PlacedFault } from './traffic/faults.js';

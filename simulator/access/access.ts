@@ -38,6 +38,13 @@ export async function authenticate({ header, host, path }: Credentials, hub: Hub
   return { kind: 'sas', policy: verifyToken({ header, keys: hub.keys, hosts, path, now: Date.now() }) };
 }
 
+/** Identities of devices and modules alike (§1.5). */
+export const identityAccess = {
+  read: { rights: ['RegistryRead'], actions: ['devices/read'] },
+  write: { rights: ['RegistryWrite'], actions: ['devices/write'] },
+  remove: { rights: ['RegistryWrite'], actions: ['devices/delete'] },
+} as const satisfies Readonly<Record<string, Access>>;
+
 /** The rights that a route demands under SAS, by the hub's settings. */
 export function rightsOf({ rights }: Access, settings: HubState['settings']): readonly Right[] {
   if (typeof rights !== 'string') return rights;

@@ -1,3 +1,4 @@
+import { identityAccess } from '../access/access.js';
 import type { JsonObject } from '../json.js';
 import { readIdentity, restRules } from '../records/identity.js';
 import { freshTwin, identityEtag } from '../records/records.js';
@@ -20,9 +21,7 @@ const rest: Write = { door: 'rest' };
 /** The most devices that a list returns; other numbers are treated as this (§1.2). */
 const longestList = 1000;
 
-const read = { rights: ['RegistryRead'], actions: ['devices/read'] } as const;
-const write = { rights: ['RegistryWrite'], actions: ['devices/write'] } as const;
-const remove = { rights: ['RegistryWrite'], actions: ['devices/delete'] } as const;
+const { read, write, remove } = identityAccess;
 
 export const deviceRoutes: readonly Route[] = [
   { name: 'GET /devices', access: read, operation: 'registry', handle: listDevices },

@@ -1,4 +1,4 @@
-import { unauthorized } from '../access/access.js';
+import { identityAccess, unauthorized } from '../access/access.js';
 import { ServiceError } from '../errors.js';
 import { readIdentity, restRules } from '../records/identity.js';
 import { freshTwin, identityEtag } from '../records/records.js';
@@ -18,9 +18,7 @@ import {
 
 const rest: Write = { door: 'rest' };
 
-const read = { rights: ['RegistryRead'], actions: ['devices/read'] } as const;
-const write = { rights: ['RegistryWrite'], actions: ['devices/write'] } as const;
-const remove = { rights: ['RegistryWrite'], actions: ['devices/delete'] } as const;
+const { read, write, remove } = identityAccess;
 
 export const moduleRoutes: readonly Route[] = [
   { name: 'GET /devices/{id}/modules', access: read, operation: 'registry', handle: listModules },

@@ -37,6 +37,8 @@ export interface ReconcileInput {
   readonly own: OwnPlan | null;
   /** The snapshot that holds the configurations of the target that were there before the first write. */
   readonly configurations?: string;
+  /** Whether the run is about the records of `workBlob.selected` only. Left out: about all. */
+  readonly selected?: boolean;
 }
 
 /** What one partition holds. */
@@ -61,6 +63,8 @@ export function reconcileActivities({ connections }: Deps) {
       const desired = await allOwnLines(storage, work, workBlob.desired(partition));
       const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
       const filtered = await allOwnLines(storage, work, workBlob.filtered(partition));
+      const selected =
+        input.selected === true ? await allOwnLines(storage, work, workBlob.selected(partition)) : undefined;
       const own = input.own && (await Own.read(storage, input, input.own));
       const out = new Changes(storage, input);
       const differences = storage.writer(work, workBlob.differences(pass, partition));
@@ -68,7 +72,8 @@ export function reconcileActivities({ connections }: Deps) {
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
 
-      for (const found of comparePartition({ desired, actual, actualEdges, managed, filtered })) {
+      const sides = { desired, actual, actualEdges, managed, filtered };
+      for (const found of comparePartition(selected === undefined ? sides : { ...sides, selected })) {
         const difference = differenceLine(found);
         if (difference !== null) await differences.write(`${difference}\n`);
         const due = judge.count(found);

@@ -2,10 +2,7 @@ import type { Storage } from '../azure/storage.js';
 import { type EdgeRow, EdgeTable } from '../registry/scopes.js';
 import { lineBatches } from './lines.js';
 
-/** The hub's own default name, which its Microsoft client cannot change. */
-export const DEVICES_BLOB = 'devices.txt';
-/** Written by the hub into the output container of an import (service facts §3.1). */
-export const ERROR_LOG_BLOB = 'importErrors.log';
+export { DEVICES_BLOB, ERROR_LOG_BLOB } from '../azure/job-containers.js';
 
 /** Blobs beside a snapshot's devices.txt. */
 export const MANIFEST_BLOB = 'manifest.json';
@@ -27,6 +24,8 @@ export const workBlob = {
    */
   source: (partition: number) => `source/${pad(partition)}`,
   filtered: (partition: number) => `filtered/${pad(partition)}`,
+  /** Whose records the run is about, where it is not about all. */
+  selected: (partition: number) => `selected/${pad(partition)}`,
   names: (partition: number) => `names/${pad(partition)}`,
   /** What new keys are made from. */
   keySecret: 'key-secret',

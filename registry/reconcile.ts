@@ -48,6 +48,8 @@ export interface PartitionInput {
   readonly managed?: Managed;
   /** Lines that say whose records rules leave out. */
   readonly filtered?: Iterable<string>;
+  /** Lines that say which records the run is about, where it is not about all: no other of the target is looked at. */
+  readonly selected?: Iterable<string>;
 }
 
 /**
@@ -62,29 +64,52 @@ export interface PartitionInput {
 export function* comparePartition(input: PartitionInput): Generator<Comparison> {
   const actual = linesByIdentity(input.actual, 'the target');
   const desired = linesByIdentity(input.desired, 'the desired state');
+  const around = input.selected === undefined ? NO_DEVICES : takeOthers(actual, input.selected);
   for (const [identity, line] of desired) {
     const theirs = actual.get(identity);
     // Whatever is desired or refused under this key, the target's record is no extra one.
     actual.delete(identity);
-    yield compareLine(line, theirs, desired, input);
+    yield compareLine(line, theirs, { ...input, devices: { desired, around } });
   }
   const filtered = new Set([...(input.filtered ?? [])].map((line) => joinKey(identityOfLine(line))));
   for (const [identity, line] of actual) {
     const record = parseLine(line);
     const { deviceId, moduleId } = record;
     const key = recordKey(deviceId, moduleId);
-    const deletable = moduleId === null || deviceRefusal(deviceId, desired) === null;
+    const deletable = moduleId === null || deviceRefusal(deviceId, { desired, around }) === null;
     if (isSystemModule(record)) yield { kind: 'system', key, record };
     else if (filtered.has(identity)) yield { kind: 'filtered', key, record };
     else yield { kind: 'extra', key, record, deletable };
   }
 }
 
+/** The devices that a module may be of. */
+interface Devices {
+  /** Desired lines and marks. */
+  readonly desired: ReadonlyMap<string, string>;
+  /** Ids of devices on the target that the run is not about. */
+  readonly around: ReadonlySet<string>;
+}
+
+const NO_DEVICES: ReadonlySet<string> = new Set();
+
+/** Takes the lines of all but the selected records away. @returns the devices among them */
+function takeOthers(lines: Map<string, string>, selected: Iterable<string>): Set<string> {
+  const keys = new Set([...selected].map((line) => joinKey(identityOfLine(line))));
+  const devices = new Set<string>();
+  for (const [identity, line] of lines) {
+    if (keys.has(identity)) continue;
+    lines.delete(identity);
+    const { deviceId, moduleId } = identityOfLine(line);
+    if (moduleId === null) devices.add(deviceId);
+  }
+  return devices;
+}
+
 function compareLine(
   line: string,
   theirs: string | undefined,
-  desired: ReadonlyMap<string, string>,
-  { actualEdges, managed }: PartitionInput,
+  { actualEdges, managed, devices }: PartitionInput & { readonly devices: Devices },
 ): Comparison {
   const read = parseDesiredLine(line);
   if (read.kind === 'refused') {
@@ -92,7 +117,7 @@ function compareLine(
   }
   const { record, parent } = read;
   const key = recordKey(record.deviceId, record.moduleId);
-  const refused = record.moduleId === null ? null : deviceRefusal(record.deviceId, desired);
+  const refused = record.moduleId === null ? null : deviceRefusal(record.deviceId, devices);
   if (refused !== null) return { kind: 'refused', key, refusal: refused };
   if (theirs === undefined) return { kind: 'missing', key, line, record, parent };
   const actual = parseLine(theirs);
@@ -110,9 +135,9 @@ function compareLine(
 }
 
 /** Why a module cannot go without its device, or null where the device goes too. */
-function deviceRefusal(deviceId: string, desired: ReadonlyMap<string, string>): Refusal | null {
+function deviceRefusal(deviceId: string, { desired, around }: Devices): Refusal | null {
   const line = desired.get(joinKey({ deviceId, moduleId: null }));
-  if (line === undefined) return refusal('DEVICE_MISSING');
+  if (line === undefined) return around.has(deviceId) ? null : refusal('DEVICE_MISSING');
   // The lines of good devices are not parsed once more for each module.
   if (!isRefusedMark(line)) return null;
   const device = parseDesiredLine(line);

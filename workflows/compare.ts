@@ -8,7 +8,7 @@ import { compareWaves } from '../registry/waves.js';
 import type { WaveLines } from './apply.js';
 import { type ConfigurationsPlan, planConfigurations } from './configurations.js';
 import { compareManifests, type ManifestDifference } from './manifests.js';
-import type { MigrateInput } from './messages.js';
+import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
 
 /** Desired against actual, over all partitions: the plan before the import, and the verdict after it. */
@@ -32,6 +32,10 @@ export interface Difference extends Totals {
 export interface Desired extends TransformResult {
   /** What the source's manifest says of its configurations; null or absent: nobody knows. */
   readonly configurations?: SnapshotInfo['configurations'];
+  /** The container of the table of edge devices, where it is not that of the snapshot. */
+  readonly edges?: string;
+  /** Whether it is about the records of `workBlob.selected` only. Left out: about all. */
+  readonly selected?: boolean;
 }
 
 /**
@@ -41,7 +45,7 @@ export interface Desired extends TransformResult {
  */
 export async function compare(
   run: Run,
-  input: MigrateInput,
+  input: WriteInput,
   desired: Desired,
   actual: SnapshotInfo,
   own: OwnPlan | null,
@@ -49,7 +53,7 @@ export async function compare(
   const { transfer } = run.activities;
   const { account, settings } = input;
   const { partitions } = desired;
-  const sourceEdges = desired.ruled?.edges ?? desired.snapshot;
+  const sourceEdges = desired.edges ?? desired.ruled?.edges ?? desired.snapshot;
   const { work } = run;
   const targetSnapshot = actual.id;
   const pass = run.nextPass();
@@ -74,6 +78,7 @@ export async function compare(
         policy,
         own,
         configurations: own?.before ?? targetSnapshot,
+        ...(desired.selected === true ? { selected: true } : {}),
       }),
     ),
   );
@@ -124,3 +129,6 @@ function wavesOf(parts: readonly PartitionDifference[]): WaveLines[] {
   const names = [...new Set(parts.flatMap((part) => Object.keys(part.lines)))].toSorted(compareWaves);
   return names.map((wave) => ({ wave, linesPerPartition: parts.map((part) => part.lines[wave] ?? 0) }));
 }
+
+/** How many records a plan writes. */
+export const plannedOf = (plan: Difference): number => plan.create + plan.update + plan.delete;

@@ -10,7 +10,7 @@ import { emptyLedger } from '../registry/ledger.js';
 import type { Rejected } from '../registry/refusal.js';
 import { SAMPLES } from '../registry/totals.js';
 import { fail } from './failure.js';
-import type { MigrateInput, Outcome } from './messages.js';
+import type { MigrateInput, Outcome, WriteInput } from './messages.js';
 import type { Run } from './run.js';
 
 /** What is to be done about configurations, and what its activities are told of it. */
@@ -29,7 +29,7 @@ interface Sides {
 /** Compares the configurations on their own. @returns null where nobody knows those of the source */
 export async function planConfigurations(
   run: Run,
-  { account, existing }: MigrateInput,
+  { account, existing }: WriteInput,
   { source, info, actual }: Sides,
 ): Promise<ConfigurationsPlan | null> {
   if (!info) return null;
@@ -111,7 +111,7 @@ export function warnOfEffects(run: Run, plan: ConfigurationsPlan | null, arrivin
 }
 
 /** What forbids writing, seen before the first write. */
-export function refuseConfigurations(run: Run, input: MigrateInput, plan: ConfigurationsPlan | null): void {
+export function refuseConfigurations(run: Run, input: WriteInput, plan: ConfigurationsPlan | null): void {
   if (plan === null) return;
   const { host } = input.target;
   const { conflict, refused } = plan;
@@ -145,7 +145,7 @@ export function comparedConfigurations(run: Run, plan: ConfigurationsPlan | null
  */
 export async function configured(
   run: Run,
-  input: MigrateInput,
+  input: WriteInput,
   plan: ConfigurationsPlan | null,
   records: Outcome,
 ): Promise<Outcome> {
@@ -179,7 +179,7 @@ export async function configured(
 /** What is there, looked at until all is that was not rejected, or it should be visible by now. */
 async function arrived(
   run: Run,
-  { settings, target: { host } }: MigrateInput,
+  { settings, target: { host } }: WriteInput,
   plan: ConfigurationsPlan,
 ): Promise<ArrivedConfigurations> {
   const until = Date.now() + settings.visible;

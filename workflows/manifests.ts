@@ -3,7 +3,7 @@ import type { TransformResult } from '../activities/transform.js';
 import { emptyLedger } from '../registry/ledger.js';
 import { addManifestTotals, emptyManifestTotals, type ManifestTotals } from '../registry/manifest-totals.js';
 import { SAMPLES } from '../registry/totals.js';
-import type { MigrateInput } from './messages.js';
+import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
 
 /** The manifests of all edge devices, desired against actual. */
@@ -27,7 +27,7 @@ export const openModules = (manifests: ManifestDifference | null): number =>
  */
 export async function compareManifests(
   run: Run,
-  { account, existing }: MigrateInput,
+  { account, existing }: WriteInput,
   { manifests, partitions }: TransformResult,
   { pass, targetSnapshot }: { readonly pass: number; readonly targetSnapshot: string },
   own: OwnPlan | null,
@@ -84,7 +84,7 @@ export function warnOfLostTags(run: Run, plan: ManifestDifference | null): void 
  */
 export async function restoreManifests(
   run: Run,
-  { account, settings, target }: MigrateInput,
+  { account, settings, target }: WriteInput,
   now: ManifestDifference | null,
   { pass, targetSnapshot }: { readonly pass: number; readonly targetSnapshot: string },
 ): Promise<void> {

@@ -42,21 +42,25 @@ export type Source =
   | { readonly kind: 'hub'; readonly host: string }
   | { readonly kind: 'snapshot'; readonly id: string };
 
-export interface MigrateInput extends RunInput {
-  /** `plan` stops before the first write, `verify` only compares; all three are the same code. */
-  readonly goal: 'migrate' | 'plan' | 'verify';
-  readonly source: Source;
+/** What every run is given that makes a hub equal to a desired state. */
+export interface WriteInput extends RunInput {
   readonly target: { readonly host: string };
   readonly existing: Policy['existing'];
   /** Left out: keep. */
   readonly extra?: Policy['extra'];
+  /** Deletes at most; left out or null: a tenth of what the target holds. */
+  readonly maxDelete?: number | null;
+  readonly strict: boolean;
+}
+
+export interface MigrateInput extends WriteInput {
+  /** `plan` stops before the first write, `verify` only compares; all three are the same code. */
+  readonly goal: 'migrate' | 'plan' | 'verify';
+  readonly source: Source;
   /** Changes of the records on their way, in this order; they are checked. Left out: none. */
   readonly rules?: readonly Rule[];
   /** What becomes of devices whose parent rules leave out. Left out: fail. */
   readonly orphans?: OrphanPolicy;
-  /** Deletes at most; left out or null: a tenth of what the target holds. */
-  readonly maxDelete?: number | null;
-  readonly strict: boolean;
   /** Whether `managedBy` of modules is carried, too. Left out: no. */
   readonly managedBy?: boolean;
 }

@@ -1,12 +1,12 @@
 import type { TransformResult } from '../activities/transform.js';
 import type { Difference } from './compare.js';
-import { type MigrateInput, NEW_KEYS_BLOB, newKeysContainer } from './messages.js';
+import { NEW_KEYS_BLOB, newKeysContainer, type WriteInput } from './messages.js';
 import type { Run } from './run.js';
 
 /** Before the first write: keys that the plan makes are written down, in a container that outlives the run. */
 export async function keepNewKeys(
   run: Run,
-  { account, run: name }: MigrateInput,
+  { account, run: name }: WriteInput,
   { ruled }: Pick<TransformResult, 'ruled'>,
   { pass, partitions }: Difference,
 ): Promise<void> {

@@ -1,0 +1,137 @@
+import type { SnapshotInfo } from '../activities/backup-export.js';
+import { compare, type Desired, type Difference, plannedOf } from './compare.js';
+import { bookConfigurations, refuseConfigurations } from './configurations.js';
+import { fail } from './failure.js';
+import { bookManifestPlan } from './manifests.js';
+import type { WriteInput } from './messages.js';
+import type { Run } from './run.js';
+import { takeSnapshot } from './snapshot.js';
+
+/** The source's snapshot, and the target's from before the first write, outlive the run. */
+export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
+  run.keep([source.id, target.id]);
+  run.report.snapshots = { source: source.id, target: target.id };
+}
+
+/** What the target's configuration says of it. */
+export interface Room {
+  readonly maxRecords: number;
+}
+
+/** Books what the first comparison found; every later one is booked by `bookArrival`. */
+export function bookPlan(run: Run, plan: Difference): void {
+  const { report } = run;
+  report.plan = plan.hash;
+  Object.assign(report.ledger, {
+    refused: plan.refused,
+    desired: plan.desired,
+    unchanged: plan.equal,
+    kept: plan.kept + plan.conflict,
+    create: plan.create,
+    update: plan.update,
+    delete: plan.delete,
+    unsent: plannedOf(plan),
+  });
+  report.rejected = [...plan.samples.refused];
+  report.verify = plan.verify;
+  report.fields = plan.fields;
+  bookManifestPlan(run, plan.manifests);
+  bookConfigurations(run, plan.configurations);
+}
+
+/** Everything that forbids writing, seen before the first write. */
+export function refuse(
+  run: Run,
+  input: WriteInput,
+  plan: Difference,
+  source: SnapshotInfo,
+  target: SnapshotInfo,
+  room: Room,
+): void {
+  const { host } = input.target;
+  const { manifests } = plan;
+  const conflict = plan.conflict + (manifests?.conflict ?? 0);
+  if (conflict > 0) {
+    const samples = [...plan.samples.different, ...(manifests?.samples.conflict ?? [])];
+    run.warn('TARGET_DIFFERS', conflict, samples);
+    const some = samples.slice(0, 3).join(', ');
+    fail(
+      'TARGET_DIFFERS',
+      `Records of ${host} that differ from the source: ${conflict}, such as ${some}. Nothing was written.`,
+    );
+  }
+  const refused = plan.refused + (manifests?.refused ?? 0);
+  if (input.strict && refused > 0) {
+    const some = run.report.rejected.map(({ record, code }) => `${record} (${code})`).join(', ');
+    fail(
+      'REFUSED_UNDER_STRICT',
+      `Records that ${host} would not take: ${refused}, such as ${some}. Nothing was written.`,
+    );
+  }
+  refuseConfigurations(run, input, plan.configurations);
+  if (plan.delete > 0) refuseDeletes(input, plan, source, target);
+  const more = plan.create + (manifests?.added ?? 0);
+  if (more > 0 && target.records + more > room.maxRecords) {
+    fail(
+      'TARGET_FULL',
+      `${host} holds ${target.records} records and takes ${room.maxRecords}; ${more} more do not fit. Nothing was written.`,
+    );
+  }
+}
+
+/** Part of the target's records that may be deleted without a number that allows more (design §5). */
+const DELETABLE = 0.1;
+
+/** Deletes want to be sure: of what is desired, and that so many are meant. */
+function refuseDeletes(
+  input: WriteInput,
+  plan: Difference,
+  source: SnapshotInfo,
+  target: SnapshotInfo,
+): void {
+  const { host } = input.target;
+  for (const { id, host: hub, devices, longLines, counted = 0 } of [source, target]) {
+    if (longLines > 0)
+      fail(
+        'DELETES_UNSAFE',
+        `Snapshot ${id} of ${hub} has ${longLines} lines too long to be read, so nobody can say what is extra on ${host}. Nothing was written.`,
+      );
+    if (devices < counted)
+      fail(
+        'DELETES_UNSAFE',
+        `Snapshot ${id} has ${devices} devices, but ${hub} counted ${counted}, so nobody can say what is extra on ${host}. Nothing was written.`,
+      );
+  }
+  const most = input.maxDelete ?? Math.floor(target.records * DELETABLE);
+  if (plan.delete > most)
+    fail(
+      'TOO_MANY_DELETES',
+      `The plan deletes ${plan.delete} of the ${target.records} records of ${host}, such as ${plan.samples.extra.slice(0, 3).join(', ')}; ${most} are allowed. Nothing was written.`,
+    );
+}
+
+/** A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5). */
+export async function freshened(
+  run: Run,
+  input: WriteInput,
+  desired: Desired,
+  source: SnapshotInfo,
+  before: SnapshotInfo,
+  plan: Difference,
+  room: Room,
+): Promise<Difference> {
+  if (Date.now() - Date.parse(before.taken) <= input.settings.planMaxAge) return plan;
+  const again = await takeSnapshot(run, input, input.target.host);
+  keepSnapshots(run, source, again);
+  const fresh = await compare(run, input, desired, again, null);
+  if (fresh.hash !== plan.hash) {
+    fail(
+      'PLAN_STALE',
+      `${input.target.host} changed between the plan and the first write; nothing was written.`,
+    );
+  }
+  // The hash is of the changes; what they are not about may have changed too.
+  bookPlan(run, fresh);
+  refuse(run, input, fresh, source, again, room);
+  return fresh;
+}

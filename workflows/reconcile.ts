@@ -1,0 +1,209 @@
+import { executeChild, ParentClosePolicy, patched, sleep } from '@temporalio/workflow';
+import type { OwnPlan } from '../activities/reconcile.js';
+import { SAMPLES } from '../registry/totals.js';
+import { DELETES } from '../registry/waves.js';
+import { type ApplyResult, apply, NOTHING } from './apply.js';
+import { compare, type Desired, type Difference, plannedOf } from './compare.js';
+import { fail } from './failure.js';
+import {
+  bookManifestArrival,
+  manifestsAreDue,
+  manifestsArrived,
+  openModules,
+  restoreManifests,
+} from './manifests.js';
+import { applyIdOf, type Outcome, type WriteInput } from './messages.js';
+import type { Run } from './run.js';
+import { takeSnapshot } from './snapshot.js';
+
+/** Looks at the target after an import until two agree: a finished job's effects may appear late (design §6). */
+const MAX_LOOKS = 5;
+
+/** Sends what is due, looks again, and goes on until nothing is due: repair rounds, and the deletes at the very end. */
+export async function reconciled(
+  run: Run,
+  input: WriteInput,
+  desired: Desired,
+  plan: Difference,
+): Promise<Outcome> {
+  const sent: number[] = [];
+  const rounds = { writes: 0, deletes: 0 };
+  let now = plan;
+  for (let round = 0; ; round++) {
+    const due = dueOf(now);
+    if (due === null || rounds[due] > input.settings.repairRounds) return verdict(run, input, now, plan);
+    if (rounds[due] > 0) {
+      const { create = 0, update = 0 } = now.manifests ?? {};
+      const left = due === 'writes' ? now.create + now.update + create + update : now.delete;
+      run.warn('REPAIR_ROUND', 1, [`${left} records were left after round ${round}`]);
+    }
+    rounds[due] += 1;
+    run.phase('apply');
+    const applied = await applyPlan(run, input, plan, now, due, round);
+    if (due === 'writes' && applied.stopped === null) await restoreManifests(run, input, now.manifests, now);
+    sent.push(now.pass);
+    const own = { passes: sent, before: plan.targetSnapshot };
+    const settled = await settledDifference(run, input, desired, own, due);
+    now = settled.now;
+    bookArrival(run, plan, applied, now, due);
+    bookManifestArrival(run, plan.manifests, now.manifests);
+    if (!settled.agreed) return verdict(run, input, now, plan);
+  }
+}
+
+/** Which changes go next: deletes only when all the rest has arrived (design §5), null for none. */
+type Step = 'writes' | 'deletes';
+
+function dueOf(now: Difference): Step | null {
+  if (now.create + now.update > 0 || manifestsAreDue(now.manifests)) return 'writes';
+  const open = now.missing + now.different + openModules(now.manifests);
+  return now.delete > 0 && open === 0 ? 'deletes' : null;
+}
+
+/** Sends one step of what `now` found: of the plan itself, or of what a later look shows to be left of it. */
+async function applyPlan(
+  run: Run,
+  input: WriteInput,
+  plan: Difference,
+  now: Difference,
+  due: Step,
+  round: number,
+): Promise<ApplyResult> {
+  const { account, run: name, settings, target } = input;
+  const { ledger } = run.report;
+  const records = due === 'writes' ? now.create + now.update : now.delete;
+  const later = due === 'writes' ? now.delete : 0;
+  // Where only manifests are due.
+  if (records === 0) return { ...NOTHING, unsent: later };
+  // Until it is told: where the sending is broken off, nobody knows.
+  if (round === 0) Object.assign(ledger, { uncertain: records, unsent: later });
+  const result = await executeChild(apply, {
+    workflowId: applyIdOf(name, round),
+    args: [
+      {
+        run: name,
+        account,
+        settings,
+        host: target.host,
+        work: run.work,
+        pass: now.pass,
+        round,
+        waves: now.waves.filter(({ wave }) => (wave === DELETES) === (due === 'deletes')),
+        partitions: now.partitions,
+        targetSnapshot: now.targetSnapshot,
+      },
+    ],
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    staticSummary: `${records} records ${due === 'writes' ? 'to' : 'deleted from'} ${target.host}`,
+  });
+  for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
+  run.calls(target.host, result.calls);
+  if (result.managers) run.warn('MANAGED_BY_UNREADABLE', result.managers.count, result.managers.samples);
+  if (result.stopped) run.warn('SENDING_STOPPED', 1, [result.stopped]);
+  if (result.failure) {
+    if (round === 0) Object.assign(ledger, inRecords(result, plannedOf(plan), later));
+    fail(result.failure.code, result.failure.message);
+  }
+  return result;
+}
+
+/**
+ * What became of the records of a plan whose sending broke off. An update may be two lines, so of lines that were not
+ * sent, or whose fate is not known, there may be more than of records.
+ */
+function inRecords(
+  lines: ApplyResult,
+  planned: number,
+  later: number,
+): Pick<ApplyResult, 'applied' | 'rejected' | 'uncertain' | 'unsent'> {
+  let left = planned - later;
+  const take = (count: number): number => {
+    const taken = Math.min(count, left);
+    left -= taken;
+    return taken;
+  };
+  const uncertain = take(lines.uncertain);
+  const rejected = take(lines.rejected);
+  const unsent = take(lines.unsent);
+  return { uncertain, rejected, unsent: unsent + later, applied: left };
+}
+
+/**
+ * The difference that is left after an import, read again until nothing unexplained is left or two reads agree: what a
+ * job did may become visible late, and a repair must not chase a shadow.
+ */
+async function settledDifference(
+  run: Run,
+  input: WriteInput,
+  desired: Desired,
+  own: OwnPlan,
+  due: Step,
+): Promise<{ now: Difference; agreed: boolean }> {
+  let last: Difference | null = null;
+  for (let look = 1; ; look++) {
+    run.phase('settle');
+    await sleep(input.settings.settle);
+    run.phase('verify');
+    const actual = await takeSnapshot(run, input, input.target.host, 'records');
+    const now = await compare(run, input, desired, actual, own);
+    const { manifests } = now;
+    const agrees =
+      last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
+    const open = now.missing + now.different + (due === 'deletes' ? now.delete : 0);
+    const openManifests = manifests === null ? 0 : manifests.missing + manifests.different;
+    const clear = open === now.explained && openManifests === (manifests?.explained ?? 0);
+    if (clear || agrees || look === MAX_LOOKS) return { now, agreed: clear || agrees };
+    last = now;
+  }
+}
+
+/** Books what became of the planned records, as the newest look at the target shows it. */
+function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Difference, due: Step): void {
+  const { ledger } = run.report;
+  const open = now.plannedOpen;
+  const later = due === 'writes' ? plan.delete : 0;
+  ledger.rejected = now.rejected;
+  ledger.unsent = Math.min(applied.unsent + later, open - now.rejected);
+  // What is not there and was not rejected: a job was lost, or the hub said it was done and it is not.
+  ledger.uncertain = open - now.rejected - ledger.unsent;
+  ledger.applied = plannedOf(plan) - open;
+  run.report.verify = now.verify;
+  run.report.fields = now.fields;
+  run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
+}
+
+export async function verdict(
+  run: Run,
+  input: WriteInput,
+  now: Difference,
+  plan: Difference,
+): Promise<Outcome> {
+  run.checkLedger();
+  await keepDifferences(run, input, now);
+  run.warn('RECORDS_DIFFERENT', now.verify.different, now.samples.different);
+  run.warn('RECORDS_MISSING', now.verify.missing, now.samples.missing);
+  run.warn('CHANGED_BY_OTHERS', now.foreign, now.samples.foreign);
+  run.warn('MANAGED_BY_CONFIGURATION', now.managed ?? 0, now.samples.managed ?? []);
+  const { rejected } = run.report.ledger;
+  // What was to be deleted and is still there. Before the first write it is only planned.
+  const stays = now === plan ? 0 : now.delete + now.foreign;
+  run.warn('NOT_DELETED', now === plan ? 0 : now.delete, now.samples.extra);
+  const arrived = manifestsArrived(run, now.manifests);
+  const clean = now.verify.different + now.verify.missing + now.refused + rejected + stays === 0;
+  return clean && arrived ? 'verified' : 'differences';
+}
+
+/** Puts every difference that is left into a file: a report names a few. */
+async function keepDifferences(run: Run, { account, run: name }: WriteInput, now: Difference): Promise<void> {
+  const { pass, partitions } = now;
+  const left = now.missing + now.different + now.kept + now.extra + now.refused;
+  if (left === 0 || !patched('differences')) return;
+  const { lines } = await run.activities.transfer.writeDifferences({
+    account,
+    run: name,
+    work: run.work,
+    pass,
+    partitions,
+  });
+  if (lines > 0) run.report.differences = `hubferry/reports/${name}.differences.ndjson`;
+}

@@ -19,7 +19,7 @@ export interface Finding {
 
 export function checkActivities({ connections }: Deps) {
   return {
-    /** Containers can be made, written, granted and deleted. */
+    /** Containers can be made, written, granted and deleted; or the one that was made beforehand can be written. */
     async checkStorage(input: { account: string }): Promise<Finding[]> {
       const { account } = input;
       const container = `hf-check-${Date.now().toString(36)}`;
@@ -40,6 +40,7 @@ export function checkActivities({ connections }: Deps) {
             await storage.createContainer(container);
             try {
               await storage.writeText(container, 'probe', 'hubferry');
+              if (storage.home !== null) return `all is kept in ${storage.home}, which can be written`;
               await storage.access.grant(container, 'output', 'rwdl', new Date(Date.now() + 60_000));
               return 'can be made, written and granted';
             } finally {
@@ -73,6 +74,7 @@ export function checkActivities({ connections }: Deps) {
             return 'same side of the network';
           },
         ],
+        ...preparedContainer(connections, account, host),
         [
           'query',
           async () =>
@@ -99,15 +101,42 @@ export function checkActivities({ connections }: Deps) {
   };
 }
 
+/** Where the hub's jobs have a container made beforehand: what they need of it, without touching what it is used for. */
+function preparedContainer(
+  connections: Deps['connections'],
+  account: string,
+  host: string,
+): [string, () => Promise<string>][] {
+  const { container } = connections.hubConfig(host);
+  if (container === undefined) return [];
+  const probe = async (): Promise<string> => {
+    const containers = connections.jobContainers(host, account);
+    const storage = connections.storage(account);
+    await containers.check();
+    await storage.writeText(container, PROBE_BLOB, 'hubferry');
+    await storage.deleteBlob(container, PROBE_BLOB);
+    const { access } = containers;
+    // What can be taken back is bound to the container, where a job may be using it at this moment.
+    if (!access.revocable) await access.grant(container, 'output', 'w', new Date(Date.now() + 60_000));
+    return `${container} can be written${access.hubIdentity ? '' : ' and granted'}`;
+  };
+  return [['job container', probe]];
+}
+
+/** Written and deleted to prove that both is allowed. */
+const PROBE_BLOB = 'hubferry-probe';
+
 const number = (value: number): string => value.toLocaleString('en-US');
 
 /** After these the other steps would only say the same. */
 const ENDS_IT = new Set<ErrorCode>([
+  'CONTAINERS_NOT_ALLOWED',
   'HUB_NOT_CONFIGURED_HERE',
   'HUB_UNREACHABLE',
   'HUB_UNTRUSTED',
   'HUB_UNAUTHORIZED',
   'SIGN_IN_FAILED',
+  'STORAGE_CONTAINER_MISSING',
   'STORAGE_NOT_CONFIGURED_HERE',
   'STORAGE_UNREACHABLE',
   'STORAGE_UNAUTHORIZED',

@@ -1,12 +1,12 @@
 import { activityInfo } from '@temporalio/activity';
 import type { HubJob } from '../azure/hub.js';
+import { type JobContainers, OwnContainers } from '../azure/job-containers.js';
 import type { GrantTimes } from '../azure/storage-port.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { JobRequest, QueueRequest } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
-import { DEVICES_BLOB, ERROR_LOG_BLOB } from './work.js';
 
 /** A value and the hub calls it cost. */
 export interface Counted<T> {
@@ -17,10 +17,6 @@ export interface Counted<T> {
 /** The ids the hub knew before our create, and the id it gave us: what a repeated attempt must know (design §4). */
 const BEFORE_BLOB = 'hubferry/jobs-before.json';
 const JOB_BLOB = 'hubferry/job.json';
-
-/** What a hub may do in a job's container: it writes, replaces and deletes its output, and reads its input. */
-const OUTPUT_RIGHTS = 'racwdl';
-const INPUT_RIGHTS = 'rl';
 
 export type SubmitInput = Pick<JobRequest, 'host' | 'account' | 'container' | 'type' | 'settings'> & {
   readonly strangers: readonly string[];
@@ -45,6 +41,15 @@ export interface PollInput {
   readonly settings: RunSettings;
 }
 
+/** The job that an activity is about. */
+export interface JobInput {
+  readonly account: string;
+  readonly container: string;
+  readonly type: 'export' | 'import';
+  /** Left out by workflows of 0.1, whose jobs have containers of their own. */
+  readonly host?: string;
+}
+
 /** How long a hub's identity may be refused a container for which its role was just assigned (facts §4), in ms. */
 const ROLE_PATIENCE = 120_000;
 
@@ -57,11 +62,21 @@ function isCode(error: unknown, code: ErrorCode): error is HubferryError {
   return error instanceof HubferryError && error.code === code;
 }
 
+/** Whether it holds the hub's slot. */
+function isActive({ type, status }: HubJob): boolean {
+  return (type === 'import' || type === 'export') && (status === 'enqueued' || status === 'running');
+}
+
 function grantTimes({ sasLifetime, jobDeadline }: RunSettings): GrantTimes {
   return { lifetime: sasLifetime, deadline: jobDeadline };
 }
 
 export function hubJobActivities({ connections, client, hubQueue }: Deps) {
+  const containersOf = ({ account, host }: JobInput): JobContainers => {
+    if (host !== undefined) return connections.jobContainers(host, account);
+    const storage = connections.storage(account);
+    return new OwnContainers(storage, storage.access);
+  };
   return {
     /** Puts a caller in the hub's line, and starts the line where there is none. Safe to repeat. */
     async enqueueJob(input: { taskQueue: string; request: QueueRequest }): Promise<void> {
@@ -84,7 +99,8 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const { account, container, type } = input;
       const hub = connections.hub(input.host);
       const storage = connections.storage(account);
-      const access = connections.access(input.host, account);
+      const containers = connections.jobContainers(input.host, account);
+      const { access } = containers;
       const grantedUntil = access.expiry(Date.now(), grantTimes(input.settings));
       const submitted = (jobId: string, adopted: boolean): Counted<SubmitAnswer> => ({
         value: { kind: 'submitted', jobId, adopted, grantedUntil },
@@ -95,7 +111,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const noted = await storage.readText(container, JOB_BLOB);
       if (noted !== null) {
         // The attempt that created the job may be long ago, and its grant with it.
-        await access.extend(container, until);
+        await containers.extend(container, until);
         return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
       }
       const listed = await hub.listJobs();
@@ -106,15 +122,18 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
       const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
       if (ours) {
-        await access.extend(container, until);
+        await containers.extend(container, until);
         return submitted(ours.jobId, true);
       }
       try {
-        const output = await access.grant(container, 'output', OUTPUT_RIGHTS, until);
+        // One that nobody waits for any more, such as a terminated run's, may still use the container.
+        if (containers.shared && listed.some(isActive))
+          throw new HubferryError('HUB_SLOT_TAKEN', `${input.host} runs another job`);
+        const { output, input: from, ...named } = await containers.open(container, type, until);
         const job =
           type === 'export'
-            ? await hub.createExport(output, { excludeKeys: false })
-            : await hub.createImport(await access.grant(container, 'input', INPUT_RIGHTS, until), output);
+            ? await hub.createExport(output, { excludeKeys: false, ...named })
+            : await hub.createImport(from, output, named);
         await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
         return submitted(job.jobId, false);
       } catch (error) {
@@ -136,22 +155,18 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       const job = await hub.getJob(input.jobId);
       let { grantedUntil } = input;
       const half = input.settings.sasLifetime / 2;
-      const access = connections.access(input.host, input.account);
+      const containers = connections.jobContainers(input.host, input.account);
+      const { access } = containers;
       if (access.revocable && Date.now() > grantedUntil - half) {
         grantedUntil = access.expiry(Date.now(), grantTimes(input.settings));
-        await access.extend(input.container, new Date(grantedUntil));
+        await containers.extend(input.container, new Date(grantedUntil));
       }
       return { value: { job, grantedUntil }, calls: hub.takeCalls() };
     },
 
-    /** Whether a job that ended was ours: only ours wrote into our private container. */
-    async confirmJob(input: {
-      account: string;
-      container: string;
-      type: 'export' | 'import';
-    }): Promise<boolean> {
-      const blob = input.type === 'export' ? DEVICES_BLOB : ERROR_LOG_BLOB;
-      return (await connections.storage(input.account).size(input.container, blob)) !== null;
+    /** Whether a job that ended was ours: only ours wrote where only it was let in. */
+    async confirmJob(input: JobInput): Promise<boolean> {
+      return await containersOf(input).wrote(input.container, input.type);
     },
 
     async cancelJob(input: { host: string; jobId: string }): Promise<Counted<null>> {
@@ -160,11 +175,14 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       return { value: null, calls: hub.takeCalls() };
     },
 
-    /** Takes the hub's access to the job's container back, and the notes of the submission with it. */
-    async closeJob(input: { account: string; container: string }): Promise<void> {
+    /**
+     * Takes the hub's access to the job's container back, and the notes of the submission with it. What the job wrote is
+     * in `container` then.
+     */
+    async closeJob(input: JobInput): Promise<void> {
       const storage = connections.storage(input.account);
+      await containersOf(input).close(input.container, input.type);
       if (!(await storage.containerExists(input.container))) return;
-      await storage.access.revoke(input.container);
       await storage.deleteBlob(input.container, BEFORE_BLOB);
       await storage.deleteBlob(input.container, JOB_BLOB);
     },

@@ -5,7 +5,7 @@ import { identityOfLine } from '../registry/line.js';
 import { partitionOf } from '../registry/partition.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
-import { type Chunk, DELETES, MODULE_UPDATES, TWINS } from '../registry/waves.js';
+import type { Chunk } from '../registry/waves.js';
 import type { Deps } from './deps.js';
 import { lineBatches } from './lines.js';
 import { NewKeys } from './new-keys.js';
@@ -96,9 +96,10 @@ export function importActivities({ connections }: Deps) {
           }
           // Whether an entry about a module names it is not known (facts §3.1). One that does not stands for all
           // records of its device in this chunk: those that arrived all the same are not counted as rejected.
-          if (WITH_MODULES.includes(input.chunk.wave)) records ??= await recordsByDevice(storage, input);
-          const keys = records?.get(error.key) ?? [error.key];
-          for (const key of keys) rejections.book(key, String(error.code), error.reason);
+          // One about anything else is of an earlier job whose log came late into the container they share.
+          records ??= await recordsOf(storage, input);
+          for (const key of records.get(error.key) ?? [])
+            rejections.book(key, String(error.code), error.reason);
         }
       }
       return { known: true, rejected: await rejections.close() };
@@ -129,15 +130,14 @@ export async function* chunkLines(
   }
 }
 
-/** Waves whose chunks may hold modules. */
-const WITH_MODULES: readonly string[] = ['modules', MODULE_UPDATES, TWINS, DELETES];
-
-/** The records of a chunk, by the device they are, or are of. */
-async function recordsByDevice(storage: Storage, input: ChunkInput): Promise<Map<string, RecordKey[]>> {
+/** The records of a chunk: each by its own key, and all of a device by its id. */
+async function recordsOf(storage: Storage, input: ChunkInput): Promise<Map<string, RecordKey[]>> {
   const records = new Map<string, RecordKey[]>();
   for await (const text of chunkLines(storage, input)) {
     const { deviceId, moduleId } = identityOfLine(parseChange(text).line);
-    records.set(deviceId, [...(records.get(deviceId) ?? []), recordKey(deviceId, moduleId)]);
+    const key = recordKey(deviceId, moduleId);
+    records.set(deviceId, [...(records.get(deviceId) ?? []), key]);
+    if (moduleId !== null) records.set(key, [key]);
   }
   return records;
 }

@@ -41,6 +41,7 @@ export function preflightActivities({ connections }: Deps) {
         hosts.map(async (host) => {
           const hub = connections.hub(host);
           const { maxRecords } = connections.hubConfig(host);
+          await connections.jobContainers(host, account).check();
           await hub.statistics();
           return { host, calls: hub.takeCalls(), maxRecords };
         }),

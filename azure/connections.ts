@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Config, HubConfig } from '../config/model.js';
+import type { Config, HubConfig, StorageConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import { HubIdentityAccess } from './granted-access.js';
 import type { Hub } from './hub.js';
 import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
-import { type GrantedAccess, openStorage, type Storage } from './storage.js';
+import { type JobContainers, OwnContainers, PreparedContainer } from './job-containers.js';
+import { blobEndpointOf, openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
 
@@ -53,24 +54,32 @@ export class Connections {
 
   /** @throws HubferryError STORAGE_NOT_CONFIGURED_HERE */
   storage(account: string): Storage {
-    const { storage, path } = this.#config;
-    if (storage?.account !== account) {
-      const has = storage === null ? 'no storage' : `storage ${storage.account}`;
-      throw new HubferryError('STORAGE_NOT_CONFIGURED_HERE', `${path} has ${has}; asked for was ${account}`);
-    }
-    this.#storage ??= openStorage(storage, this.#options);
+    const config = this.#storageConfig(account);
+    this.#storage ??= openStorage(config, this.#options);
     return this.#storage;
   }
 
+  #storageConfig(account: string): StorageConfig {
+    const { storage, path } = this.#config;
+    if (storage?.account === account) return storage;
+    const has = storage === null ? 'no storage' : `storage ${storage.account}`;
+    throw new HubferryError('STORAGE_NOT_CONFIGURED_HERE', `${path} has ${has}; asked for was ${account}`);
+  }
+
   /**
-   * How a hub gets at the containers of its jobs: by its own identity where the configuration says so, otherwise by what
-   * the storage account grants.
+   * Where the jobs of a hub read and write: in the container made beforehand for them, if there is one, otherwise each in
+   * one of its own. The hub opens it by its own identity where the configuration says so, otherwise by what the storage
+   * account grants.
    *
    * @throws HubferryError HUB_NOT_CONFIGURED_HERE, STORAGE_NOT_CONFIGURED_HERE
    */
-  access(host: string, account: string): GrantedAccess {
-    const { access } = this.storage(account);
-    return this.hubConfig(host).identity === undefined ? access : new HubIdentityAccess(account);
+  jobContainers(host: string, account: string): JobContainers {
+    const config = this.#storageConfig(account);
+    const storage = this.storage(account);
+    const { container, identity } = this.hubConfig(host);
+    const access = identity === undefined ? storage.access : new HubIdentityAccess(blobEndpointOf(config));
+    if (container === undefined) return new OwnContainers(storage, access);
+    return new PreparedContainer(storage, access, container);
   }
 
   /** Closes all sockets. */

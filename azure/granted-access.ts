@@ -71,27 +71,32 @@ export class PolicyAccess implements GrantedAccess {
   async extend(container: string, expiresOn: Date): Promise<void> {
     const call = this.#call(`extend the access to container ${container}`);
     await this.#changePolicies(call, container, (policies) =>
-      policies.map((policy) => ({ ...policy, accessPolicy: { ...policy.accessPolicy, expiresOn } })),
+      policies.map((policy) =>
+        isOurs(policy) ? { ...policy, accessPolicy: { ...policy.accessPolicy, expiresOn } } : policy,
+      ),
     );
   }
 
   async revoke(container: string): Promise<void> {
     const call = this.#call(`revoke the access to container ${container}`);
-    const client = this.#service.getContainerClient(container);
-    const options = { abortSignal: deadline() };
-    await storageAnswer(call, () => client.setAccessPolicy(undefined, [], options), [404]);
+    await this.#changePolicies(call, container, (policies) => policies.filter((one) => !isOurs(one)), [404]);
   }
 
   async #changePolicies(
     call: StorageCall,
     container: string,
     change: (policies: SignedIdentifier[]) => SignedIdentifier[],
+    faults: readonly number[] = [],
   ): Promise<void> {
     const client = this.#service.getContainerClient(container);
-    await storageAnswer(call, async () => {
-      const { signedIdentifiers } = await client.getAccessPolicy({ abortSignal: deadline() });
-      await client.setAccessPolicy(undefined, change(signedIdentifiers), { abortSignal: deadline() });
-    });
+    await storageAnswer(
+      call,
+      async () => {
+        const { signedIdentifiers } = await client.getAccessPolicy({ abortSignal: deadline() });
+        await client.setAccessPolicy(undefined, change(signedIdentifiers), { abortSignal: deadline() });
+      },
+      faults,
+    );
   }
 
   /**
@@ -112,6 +117,11 @@ export class PolicyAccess implements GrantedAccess {
       }
     }
   }
+}
+
+/** A policy that `grant` made: a container that was made beforehand may have others, which are not touched. */
+function isOurs({ id }: SignedIdentifier): boolean {
+  return /^(?:input|output)(?:-[0-9a-f]+)?$/.test(id);
 }
 
 /**

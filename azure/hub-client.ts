@@ -74,7 +74,7 @@ interface Connection {
    * Creates jobs, each on a socket of its own: a kept-alive one that the server has just closed would look like a lost
    * reply, after which nobody knows whether there is a job.
    */
-  readonly creator: Registry;
+  readonly creator: HubAgent;
 }
 
 function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Connection {
@@ -87,11 +87,11 @@ function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Co
     identity: hub.identity ?? null,
     agent,
     registry: credentials.registry(agent),
-    creator: credentials.registry(new HubAgent({ ...options, keepAlive: false })),
+    creator: new HubAgent({ ...options, keepAlive: false }),
   };
 }
 
-/** A hub through Microsoft's client (jobs, statistics) and our own (everything with user content). */
+/** A hub through Microsoft's client (looks at jobs, statistics) and our own (new jobs, everything with user content). */
 export class HubClient implements Hub {
   readonly host: string;
   readonly policy: string | null;
@@ -134,29 +134,50 @@ export class HubClient implements Hub {
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
-  async createExport(containerUri: string, { excludeKeys }: { excludeKeys: boolean }): Promise<HubJob> {
-    const call = this.#call('create an export job');
-    this.#count('jobs');
-    const { creator, identity } = this.#connection;
-    const answer = await callRegistry(call, () => {
-      if (identity === null) return creator.exportDevicesToBlob(containerUri, excludeKeys);
-      if (identity === 'system') return creator.exportDevicesToBlobByIdentity(containerUri, excludeKeys);
-      return creator.exportDevicesToBlobByIdentity(containerUri, excludeKeys, identity);
+  async createExport(
+    containerUri: string,
+    { excludeKeys, blobName }: { excludeKeys: boolean; blobName?: string },
+  ): Promise<HubJob> {
+    return await this.#createJob(this.#call('create an export job'), {
+      type: 'export',
+      outputBlobContainerUri: containerUri,
+      excludeKeysInExport: excludeKeys,
+      ...(blobName === undefined ? {} : { outputBlobName: blobName }),
     });
-    return readJob(answer) ?? unreadable(call);
   }
 
-  async createImport(inputUri: string, outputUri: string): Promise<HubJob> {
+  async createImport(
+    inputUri: string,
+    outputUri: string,
+    { blobName }: { blobName?: string } = {},
+  ): Promise<HubJob> {
     const call = this.#call('create an import job');
     this.#guardWrite(call);
-    this.#count('jobs');
-    const { creator, identity } = this.#connection;
-    const answer = await callRegistry(call, () => {
-      if (identity === null) return creator.importDevicesFromBlob(inputUri, outputUri);
-      if (identity === 'system') return creator.importDevicesFromBlobByIdentity(inputUri, outputUri);
-      return creator.importDevicesFromBlobByIdentity(inputUri, outputUri, identity);
+    return await this.#createJob(call, {
+      type: 'import',
+      inputBlobContainerUri: inputUri,
+      outputBlobContainerUri: outputUri,
+      ...(blobName === undefined ? {} : { inputBlobName: blobName }),
     });
-    return readJob(answer) ?? unreadable(call);
+  }
+
+  /** By our own client: Microsoft's gives no names to blobs (facts §1.8). */
+  async #createJob(call: HubCall, body: Readonly<Record<string, unknown>>): Promise<HubJob> {
+    const { identity, creator } = this.#connection;
+    const storage =
+      identity === null
+        ? {}
+        : {
+            storageAuthenticationType: 'identityBased',
+            ...(identity === 'system' ? {} : { identity: { userAssignedIdentity: identity } }),
+          };
+    const request: RestRequest = {
+      method: 'POST',
+      path: path('jobs', 'create'),
+      body: { ...body, ...storage },
+    };
+    const answer = await this.#rest(call, request, { agent: creator, counts: 'jobs' });
+    return readJob(json(call, answer)) ?? unreadable(call);
   }
 
   async getJob(jobId: string): Promise<HubJob | null> {
@@ -406,9 +427,13 @@ export class HubClient implements Hub {
   }
 
   /** A call of our own client that ends with a status below 300. */
-  async #rest(call: HubCall, request: RestRequest): Promise<RestAnswer> {
-    const { agent, credentials } = this.#connection;
-    this.#count('other');
+  async #rest(
+    call: HubCall,
+    request: RestRequest,
+    { agent = this.#connection.agent, counts = 'other' }: { agent?: HubAgent; counts?: keyof HubCalls } = {},
+  ): Promise<RestAnswer> {
+    const { credentials } = this.#connection;
+    this.#count(counts);
     const options = { host: credentials.host, agent, authorize: credentials.authorize };
     const answer = await callRest(options, request).catch((error: unknown) => {
       throw hubSilentError(call, error);

@@ -72,19 +72,19 @@ export interface Hub {
   /** Import and export jobs that the hub remembers. */
   listJobs(): Promise<HubJob[]>;
   /**
-   * Starts an export of the whole registry into `devices.txt` of a container.
+   * Starts an export of the whole registry into a blob of a container: `blobName`, or else `devices.txt`.
    *
    * @param containerUri with a SAS that may read, write and delete; without one where the hub's own identity opens it
    * @throws HubferryError HUB_SLOT_TAKEN, CONTAINER_REFUSED. After HUB_UNREACHABLE or HUB_UNAVAILABLE the job may exist.
    */
-  createExport(containerUri: string, options: { excludeKeys: boolean }): Promise<HubJob>;
+  createExport(containerUri: string, options: { excludeKeys: boolean; blobName?: string }): Promise<HubJob>;
   /**
-   * Starts an import of `devices.txt` of the input container; the error log goes to `importErrors.log` of the output
-   * container.
+   * Starts an import of a blob of the input container, `blobName` or else `devices.txt`; the error log goes to
+   * `importErrors.log` of the output container, whatever the name of the blob.
    *
    * @throws HubferryError as {@link createExport}; HUB_READ_ONLY
    */
-  createImport(inputUri: string, outputUri: string): Promise<HubJob>;
+  createImport(inputUri: string, outputUri: string, options?: { blobName?: string }): Promise<HubJob>;
   /** Null if the hub does not know the job. */
   getJob(jobId: string): Promise<HubJob | null>;
   /** Ends a job; one that has ended, or that the hub does not know, is fine. */

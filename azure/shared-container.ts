@@ -1,5 +1,4 @@
-/** The one container that runs share. It holds no secret. */
-export const SHARED_CONTAINER = 'hubferry';
+export { SHARED_CONTAINER } from '../registry/containers.js';
 
 /** What the names of all reports begin with. */
 export const RUNS = 'runs/';

@@ -12,8 +12,14 @@ export interface BlobWriter {
   close(): Promise<void>;
 }
 
-/** What a hub is given a job's container for. */
-export type GrantName = 'input' | 'output';
+/** What a hub is given a job's container for; with something after it that tells jobs in one container apart. */
+export type GrantName = 'input' | 'output' | `${'input' | 'output'}-${string}`;
+
+/** A blob, and the container that it is in. */
+export interface BlobPlace {
+  readonly container: string;
+  readonly blob: string;
+}
 
 /** What decides how long access lasts, in milliseconds. */
 export interface GrantTimes {
@@ -44,10 +50,11 @@ export interface GrantedAccess {
    * @param permissions letters of a container SAS, such as `r` or `rwd`
    */
   grant(container: string, name: GrantName, permissions: string, expiresOn: Date): Promise<string>;
-  /** Moves the expiry of all access to a container. Nothing happens where it cannot be moved. */
+  /** Moves the expiry of all access that was granted to a container. Nothing happens where it cannot be moved. */
   extend(container: string, expiresOn: Date): Promise<void>;
   /**
-   * Ends all access to a container; a missing one is fine. Nothing happens where access ends by itself only.
+   * Ends all access that was granted to a container; a missing one is fine. Nothing happens where access ends by itself
+   * only.
    */
   revoke(container: string): Promise<void>;
 }
@@ -55,14 +62,24 @@ export interface GrantedAccess {
 /**
  * Containers and block blobs of one storage account. Every method throws HubferryError: STORAGE_UNREACHABLE (worth
  * another try), STORAGE_UNAUTHORIZED, STORAGE_REFUSED (a `StorageAnswerError` where the account answered).
+ *
+ * Where the configuration names a container for everything (`home`), the containers that hubferry would make are folders
+ * of it, and nobody needs to know: by these methods they are made, listed and deleted like containers.
  */
 export interface Storage {
-  /** The account's blob endpoint, as in the configuration. */
+  /** The account as the configuration names it (see `StorageConfig`). */
   readonly account: string;
+  /** The container made beforehand whose folders stand for containers; null: containers are made. */
+  readonly home: string | null;
   /** The account's own way to grant access; a hub's jobs use that of `Connections.access`. */
   readonly access: GrantedAccess;
 
-  /** Makes a private container. @returns false if it was there */
+  /**
+   * Makes a private container.
+   *
+   * @returns false if it was there
+   * @throws HubferryError also CONTAINERS_NOT_ALLOWED; with a `home` only STORAGE_CONTAINER_MISSING where that is not there
+   */
   createContainer(name: string): Promise<boolean>;
   /** A missing container is fine. */
   deleteContainer(name: string): Promise<void>;
@@ -103,4 +120,6 @@ export interface Storage {
   writer(container: string, blob: string, options?: { blockBytes?: number }): BlobWriter;
   /** A missing blob is fine. */
   deleteBlob(container: string, blob: string): Promise<void>;
+  /** Copies a blob within the account; its bytes do not pass this process. */
+  copy(from: BlobPlace, to: BlobPlace): Promise<void>;
 }

@@ -1,15 +1,17 @@
 import type { TokenCredential } from '@azure/identity';
-import { BlobServiceClient, type BlockBlobClient } from '@azure/storage-blob';
+import { BlobServiceClient, type BlockBlobClient, type ContainerClient } from '@azure/storage-blob';
 import type { StorageConfig } from '../config/model.js';
+import { isOwnContainer } from '../registry/containers.js';
+import { HubferryError } from '../registry/errors.js';
 import { readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
 import { entraCredential, STORAGE_ROLE } from './entra.js';
 import { DelegationAccess, PolicyAccess } from './granted-access.js';
-import { type StorageCall, storageAnswer, storageError } from './storage-errors.js';
-import type { BlobWriter, GrantedAccess, Storage } from './storage-port.js';
+import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
+import type { BlobPlace, BlobWriter, GrantedAccess, Storage } from './storage-port.js';
 import { deadline, storageTransport } from './storage-transport.js';
 
-export type { BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
+export type { BlobPlace, BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
 
 export interface OpenStorageOptions {
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS; not through a proxy. */
@@ -23,62 +25,130 @@ export interface OpenStorageOptions {
  *
  * @throws HubferryError STORAGE_UNREACHABLE where the environment names a proxy that is none
  */
-export function openStorage(
-  { connectionString, account }: StorageConfig,
-  { ca, credential }: OpenStorageOptions = {},
-): Storage {
-  const transport = storageTransport(account, ca);
+export function openStorage(config: StorageConfig, { ca, credential }: OpenStorageOptions = {}): Storage {
+  const { connectionString, account } = config;
+  const endpoint = blobEndpointOf(config);
+  const transport = storageTransport(endpoint, ca);
   if (connectionString !== null) {
     const service = BlobServiceClient.fromConnectionString(connectionString, transport);
     const call = (what: string): StorageCall => ({ account, what });
-    return new StorageClient(account, service, call, new PolicyAccess(service, call, transport));
+    return new StorageClient(config, service, call, new PolicyAccess(service, call, transport));
   }
-  const service = new BlobServiceClient(account, entraCredential(credential), transport);
+  const service = new BlobServiceClient(endpoint, entraCredential(credential), transport);
   const call = (what: string): StorageCall => ({ account, what, role: STORAGE_ROLE });
-  return new StorageClient(account, service, call, new DelegationAccess(service, call));
+  return new StorageClient(config, service, call, new DelegationAccess(service, call));
 }
+
+/** The blob endpoint of an account, without the container that its name may end with. */
+export function blobEndpointOf({ account, container }: StorageConfig): string {
+  return container === undefined ? account : account.slice(0, -`/${container}`.length);
+}
+
+/** Where a container of ours is: a container of the account, or a folder of the one that was made beforehand. */
+interface Place {
+  readonly client: ContainerClient;
+  /** Empty, or the folder with its slash. */
+  readonly folder: string;
+}
+
+/** Blobs of a folder that are deleted at the same time. */
+const DELETES_AT_ONCE = 16;
+
+/** How often the account is asked how far it is with a copy, in milliseconds; small blobs are done at once. */
+const COPY_POLL = 500;
 
 class StorageClient implements Storage {
   readonly account: string;
+  readonly home: string | null;
   readonly access: GrantedAccess;
   readonly #service: BlobServiceClient;
   readonly #call: (what: string) => StorageCall;
 
   constructor(
-    account: string,
+    { account, container }: StorageConfig,
     service: BlobServiceClient,
     call: (what: string) => StorageCall,
     access: GrantedAccess,
   ) {
     this.account = account;
+    this.home = container ?? null;
     this.access = access;
     this.#service = service;
     this.#call = call;
   }
 
   async createContainer(name: string): Promise<boolean> {
+    const { client, folder } = this.#place(name);
+    if (folder !== '') {
+      await this.#needContainer(client);
+      return false;
+    }
     const call = this.#call(`create container ${name}`);
-    const container = this.#service.getContainerClient(name);
-    const create = (): Promise<unknown> => container.create({ abortSignal: deadline() });
-    return (await storageAnswer(call, create, ['ContainerAlreadyExists'])) !== null;
+    const create = (): Promise<unknown> => client.create({ abortSignal: deadline() });
+    try {
+      return (await storageAnswer(call, create, ['ContainerAlreadyExists'])) !== null;
+    } catch (error) {
+      throw isNotAllowed(error) ? new HubferryError('CONTAINERS_NOT_ALLOWED', error.message) : error;
+    }
   }
 
   async deleteContainer(name: string): Promise<void> {
-    const container = this.#service.getContainerClient(name);
+    const { client, folder } = this.#place(name);
+    if (folder !== '') {
+      await this.#empty(name);
+      return;
+    }
     const call = this.#call(`delete container ${name}`);
-    const remove = (): Promise<unknown> => container.delete({ abortSignal: deadline() });
+    const remove = (): Promise<unknown> => client.delete({ abortSignal: deadline() });
     await storageAnswer(call, remove, [404, 'ContainerBeingDeleted']);
   }
 
   async containerExists(name: string): Promise<boolean> {
-    const container = this.#service.getContainerClient(name);
-    const call = this.#call(`look at container ${name}`);
-    return (
-      (await storageAnswer(call, () => container.getProperties({ abortSignal: deadline() }), [404])) !== null
+    const { client, folder } = this.#place(name);
+    if (folder === '') return await this.#isThere(client);
+    const call = this.#call(`look at folder ${name}`);
+    const pages = client.listBlobsFlat({ prefix: folder }).byPage({ maxPageSize: 1 });
+    for await (const page of mapped(call, pages)) if (page.segment.blobItems.length > 0) return true;
+    return false;
+  }
+
+  /** @throws HubferryError STORAGE_CONTAINER_MISSING */
+  async #needContainer(client: ContainerClient): Promise<void> {
+    if (await this.#isThere(client)) return;
+    throw new HubferryError(
+      'STORAGE_CONTAINER_MISSING',
+      `${this.account} has no container ${client.containerName}`,
     );
   }
 
+  async #isThere(client: ContainerClient): Promise<boolean> {
+    const call = this.#call(`look at container ${client.containerName}`);
+    const look = (): Promise<unknown> => client.getProperties({ abortSignal: deadline() });
+    return (await storageAnswer(call, look, [404])) !== null;
+  }
+
+  /** Deletes the blobs of a folder. */
+  async #empty(name: string): Promise<void> {
+    const blobs = this.list(name);
+    const worker = async (): Promise<void> => {
+      for (;;) {
+        const { done, value } = await blobs.next();
+        if (done === true) return;
+        await this.deleteBlob(name, value.name);
+      }
+    };
+    await Promise.all(Array.from({ length: DELETES_AT_ONCE }, worker));
+  }
+
   async *listContainers(prefix: string): AsyncGenerator<string> {
+    if (this.home !== null) {
+      const call = this.#call('list its folders');
+      const folders = this.#service.getContainerClient(this.home).listBlobsByHierarchy('/', { prefix });
+      for await (const item of mapped(call, folders)) {
+        if (item.kind === 'prefix') yield item.name.slice(0, -1);
+      }
+      return;
+    }
     const call = this.#call('list its containers');
     const pages = this.#service.listContainers({ prefix }).byPage();
     for await (const page of mapped(call, pages)) {
@@ -88,10 +158,11 @@ class StorageClient implements Storage {
 
   async *list(container: string, prefix = ''): AsyncGenerator<{ name: string; bytes: number }> {
     const call = this.#call(`list container ${container}`);
-    const pages = this.#service.getContainerClient(container).listBlobsFlat({ prefix }).byPage();
+    const { client, folder } = this.#place(container);
+    const pages = client.listBlobsFlat({ prefix: `${folder}${prefix}` }).byPage();
     for await (const page of mapped(call, pages)) {
       for (const { name, properties } of page.segment.blobItems) {
-        yield { name, bytes: properties.contentLength ?? 0 };
+        yield { name: name.slice(folder.length), bytes: properties.contentLength ?? 0 };
       }
     }
   }
@@ -159,8 +230,27 @@ class StorageClient implements Storage {
     await storageAnswer(call, () => this.#blob(container, blob).delete({ abortSignal: deadline() }), [404]);
   }
 
+  async copy(from: BlobPlace, to: BlobPlace): Promise<void> {
+    const call = this.#call(`copy ${from.container}/${from.blob} to ${to.container}/${to.blob}`);
+    const source = this.#blob(from.container, from.blob).url;
+    await storageAnswer(call, async () => {
+      const copying = await this.#blob(to.container, to.blob).beginCopyFromURL(source, {
+        abortSignal: deadline(),
+        intervalInMs: COPY_POLL,
+      });
+      await copying.pollUntilDone();
+    });
+  }
+
+  #place(container: string): Place {
+    if (this.home === null || !isOwnContainer(container))
+      return { client: this.#service.getContainerClient(container), folder: '' };
+    return { client: this.#service.getContainerClient(this.home), folder: `${container}/` };
+  }
+
   #blob(container: string, blob: string): BlockBlobClient {
-    return this.#service.getContainerClient(container).getBlockBlobClient(blob);
+    const { client, folder } = this.#place(container);
+    return client.getBlockBlobClient(`${folder}${blob}`);
   }
 }
 
@@ -173,6 +263,15 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 function contentTypeOf(blob: string): string {
   return CONTENT_TYPES[/\.(\w+)$/.exec(blob)?.[1] ?? ''] ?? 'application/octet-stream';
+}
+
+/**
+ * Whether making a container was refused for want of a right to make any. The other two of the same status are a wrong key,
+ * and a firewall.
+ */
+function isNotAllowed(error: unknown): error is StorageAnswerError {
+  if (!(error instanceof StorageAnswerError) || error.status !== 403) return false;
+  return error.serviceCode !== 'AuthenticationFailed' && error.serviceCode !== 'AuthorizationFailure';
 }
 
 /** The same values; errors of the iteration mapped. */

@@ -7,11 +7,6 @@ import { dotted, type YamlSource } from './yaml-source.js';
 /** More than a screen of faults has one cause, and it is among the first. */
 export const MAX_FAULTS = 10;
 
-/** What the design has but this version has not, so that the user does not look for a typing error. */
-const LATER: ReadonlyMap<string, string> = new Map([
-  ['container', 'a container made beforehand is not supported yet'],
-]);
-
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a text',
   int: 'a whole number',
@@ -60,11 +55,7 @@ function placeOf(
 export function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      part: 'key',
-      words: (path[0] === 'settings' ? undefined : LATER.get(key)) ?? 'unknown key',
-    }));
+    return issue.keys.map((key) => ({ path: [...path, key], part: 'key', words: 'unknown key' }));
   }
   if (issue.code === 'invalid_key') {
     return [{ path, part: 'key', words: issue.issues[0]?.message ?? issue.message }];

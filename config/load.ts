@@ -8,6 +8,7 @@ import { type Path, replaceReferences } from './environment.js';
 import { configInvalid } from './faults.js';
 import type { Config, HubConfig, StorageConfig, TemporalConfig } from './model.js';
 import { type Override, override, parseOverride } from './overrides.js';
+import { containersOf } from './prepared-containers.js';
 import { configSchema } from './schema.js';
 import { YamlSource } from './yaml-source.js';
 
@@ -69,7 +70,7 @@ function check(value: unknown, source: YamlSource, overrides: readonly Override[
 
 function hubsOf(written: Written, source: YamlSource): Map<string, HubConfig> {
   const hubs = Object.entries(written.hubs).map(([alias, hub]): HubConfig => {
-    const { connectionString, hostName = '', role, identity, ...rest } = hub;
+    const { connectionString, hostName = '', role, identity, container, ...rest } = hub;
     const path = ['hubs', alias, 'connectionString'];
     const connection =
       connectionString === undefined
@@ -81,19 +82,32 @@ function hubsOf(written: Written, source: YamlSource): Map<string, HubConfig> {
       ...connection,
       ...(role === undefined ? {} : { role }),
       ...(identity === undefined ? {} : { identity }),
+      ...(container === undefined ? {} : { container }),
     };
   });
   // A worker knows a hub by its host only, so a protection given under one alias must hold under all.
   const guarded = new Set(hubs.filter((hub) => hub.readOnly).map((hub) => hub.host));
-  return new Map(hubs.map((hub) => [hub.alias, { ...hub, readOnly: guarded.has(hub.host) }]));
+  const containers = containersOf(hubs, written.storage?.container, source);
+  return new Map(
+    hubs.map((hub) => {
+      const container = containers.get(hub.host);
+      const readOnly = guarded.has(hub.host);
+      return [hub.alias, { ...hub, readOnly, ...(container === undefined ? {} : { container }) }];
+    }),
+  );
 }
 
 function storageFrom(written: Written, source: YamlSource): StorageConfig | null {
   if (written.storage === undefined) return null;
   const { connectionString: text, accountUrl = '' } = written.storage;
-  if (text === undefined) return { account: accountUrl, connectionString: null };
   const hint = 'Copy the connection string under "Access keys" of the storage account.';
-  return connectionAt(['storage', 'connectionString'], source, () => storageConnection(text), hint);
+  const storage =
+    text === undefined
+      ? { account: accountUrl, connectionString: null }
+      : connectionAt(['storage', 'connectionString'], source, () => storageConnection(text), hint);
+  const { container } = written.storage;
+  if (container === undefined) return storage;
+  return { ...storage, account: `${storage.account}/${container}`, container };
 }
 
 function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: string): T {

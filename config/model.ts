@@ -26,14 +26,21 @@ export interface HubConfig {
    * Left out: that of a SAS which each job is given.
    */
   readonly identity?: string;
+  /** The container made beforehand for this hub's jobs; no other hub has it. Left out: each job gets one of its own. */
+  readonly container?: string;
 }
 
 /** The storage account that snapshots, plans and reports are kept in. */
 export interface StorageConfig {
   /** Secret. Null: Microsoft Entra ID. */
   readonly connectionString: string | null;
-  /** The blob endpoint, lower case host, no final slash, no credentials: the name by which workflows know the account. */
+  /**
+   * The blob endpoint, lower case host, no final slash, no credentials; with `container`, a slash and its name come after
+   * it. By this name workflows know where things are kept: a worker that is told another container is told another account.
+   */
   readonly account: string;
+  /** The one container, made beforehand, in which all is kept that is no hub's. Left out: containers are made. */
+  readonly container?: string;
 }
 
 export interface TemporalConfig {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RUN_CONTAINERS, SHARED_CONTAINER } from '../registry/containers.js';
 import { isHost, readEndpoint } from './connection-strings.js';
 import { canonicalHost } from './host.js';
 import { TIERS } from './model.js';
@@ -15,6 +16,19 @@ const alias = z
 /** The resource id of a user-assigned managed identity. */
 const IDENTITY =
   /^\/subscriptions\/[^/\s]+\/resourceGroups\/[^/\s]+\/providers\/Microsoft\.ManagedIdentity\/userAssignedIdentities\/[^/\s]+$/i;
+
+/** A container that somebody made beforehand. Those that hubferry makes are named otherwise, so no name means two things. */
+const container = z
+  .string()
+  .regex(
+    /^(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*$/,
+    'the name of a container has 3 to 63 lower-case letters and digits, and single dashes between them',
+  )
+  .refine(
+    (name) => name !== SHARED_CONTAINER && !name.startsWith(RUN_CONTAINERS),
+    `hubferry makes containers named ${SHARED_CONTAINER} and ${RUN_CONTAINERS}… itself; take another name`,
+  )
+  .optional();
 
 const hubMembers = z.strictObject({
   connectionString: z
@@ -43,6 +57,9 @@ const hubMembers = z.strictObject({
   // The documented limit for devices plus modules, on every paid tier.
   maxRecords: z.int().min(1).default(1_000_000).describe('Devices plus modules that the hub takes.'),
   role: z.enum(['scratch']).optional().describe('scratch: a hub that drills may fill and empty.'),
+  container: container.describe(
+    'A container made beforehand, for the jobs of this hub alone; left out, each job gets one of its own.',
+  ),
 });
 
 const hub = oneOf(hubMembers, 'connectionString', 'hostName');
@@ -65,6 +82,9 @@ const storage = oneOf(
       })
       .optional()
       .describe('The blob endpoint of an account that is asked under Microsoft Entra ID.'),
+    container: container.describe(
+      'A container made beforehand, in which everything else is kept; with it, every hub needs one, too.',
+    ),
   }),
   'connectionString',
   'accountUrl',

@@ -60,7 +60,13 @@ export const ERRORS = {
     'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
   ),
   STORAGE_REFUSED: final('The storage account refuses this request; its code is in the message.'),
-  STORAGE_NOT_CONFIGURED_HERE: final('The worker that runs this is configured for another storage account.'),
+  CONTAINERS_NOT_ALLOWED: final(
+    'Allow it to make containers, or name ones made beforehand: storage.container, and container of every hub.',
+  ),
+  STORAGE_CONTAINER_MISSING: final('Make the container, or correct its name in the configuration.'),
+  STORAGE_NOT_CONFIGURED_HERE: final(
+    'The worker that runs this is configured for another storage account, or another container in it.',
+  ),
 
   TARGET_FULL: final('Make room on the target, or raise `maxRecords` if its real limit is higher.'),
   TARGET_DIFFERS: final(

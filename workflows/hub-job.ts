@@ -153,8 +153,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       status = 'ended';
       // One that did not complete proves nothing by its output: it counts as ours, and the next snapshot decides.
       const ours = ended.outcome !== 'completed' || !job.adopted;
-      if (ours || (await light.confirmJob({ account, container, type }))) {
-        await light.closeJob({ account, container });
+      if (ours || (await light.confirmJob({ host, account, container, type }))) {
+        await light.closeJob({ host, account, container, type });
         const seconds = (Date.now() - job.since) / 1000;
         return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, calls };
       }
@@ -167,7 +167,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
     if (isCancellation(error)) {
       await CancellationScope.nonCancellable(async () => {
         if (job && !job.adopted) await cancelAtHub(job).catch(() => undefined); // then it runs to its end
-        await brief.closeJob({ account, container });
+        await brief.closeJob({ host, account, container, type });
       });
     }
     throw error;

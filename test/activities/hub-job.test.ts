@@ -32,8 +32,12 @@ async function refusedAfter(
     },
     takeCalls: () => ({ jobs: 0, polls: 0, other: 0 }),
   };
-  const access = { hubIdentity, expiry: () => 0, grant: async () => 'https://x/y' };
-  const connections = { hub: () => hub, storage: () => storage, access: () => access };
+  const containers = {
+    access: { hubIdentity, expiry: () => 0 },
+    shared: false,
+    open: async () => ({ output: 'https://x/y', input: 'https://x/y' }),
+  };
+  const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
   const activities = guarded(hubJobActivities({ connections } as unknown as Deps));
   const environment = new MockActivityEnvironment(
     { scheduledTimestampMs: Date.now() - ms },

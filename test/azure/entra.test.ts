@@ -201,6 +201,18 @@ describe('storage under Microsoft Entra ID', () => {
     expect(credential.asked).toEqual(['https://storage.azure.com/.default']);
   });
 
+  it('copies blobs, also in folders of a container that was made beforehand', async () => {
+    const home = openStorage(
+      { account: `${azurite.account}/${container}`, connectionString: null, container },
+      { ca: azurite.ca, credential },
+    );
+    await storage.createContainer('jobs');
+    await home.writeText('hf-a', 'devices.txt', 'ü');
+    await home.copy({ container: 'hf-a', blob: 'devices.txt' }, { container: 'jobs', blob: 'hf-a/x' });
+    expect(await storage.readText('jobs', 'hf-a/x')).toBe('ü');
+    expect(await storage.readText(container, 'hf-a/devices.txt')).toBe('ü');
+  });
+
   it('grants by a SAS that ends by itself', async () => {
     const { access } = storage;
     expect(access).toMatchObject({ revocable: false, hubIdentity: false });
@@ -243,7 +255,7 @@ describe('storage under Microsoft Entra ID', () => {
         { ca: service.ca, credential },
       );
       await expect(refused.createContainer('x')).rejects.toMatchObject({
-        code: 'STORAGE_UNAUTHORIZED',
+        code: 'CONTAINERS_NOT_ALLOWED',
         message: expect.stringMatching(
           /The worker’s identity needs the role Storage Blob Data Contributor\.$/,
         ),
@@ -296,11 +308,14 @@ describe('storage under Microsoft Entra ID', () => {
       },
       { ca: azurite.ca, credential },
     );
-    const access = connections.access('own.net', account);
+    const { access } = connections.jobContainers('own.net', account);
     expect(access).toMatchObject({ revocable: false, hubIdentity: true });
     expect(await access.grant(container, 'output', 'rwd', new Date())).toBe(`${account}/${container}`);
     await access.extend(container, new Date());
     await access.revoke(container);
-    expect(connections.access('other.net', account)).toMatchObject({ revocable: true, hubIdentity: false });
+    expect(connections.jobContainers('other.net', account).access).toMatchObject({
+      revocable: true,
+      hubIdentity: false,
+    });
   });
 });

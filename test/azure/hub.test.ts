@@ -105,6 +105,21 @@ describe('jobs', () => {
     expect(await storage.readText(container, 'devices.txt')).not.toContain('"primaryKey":"');
   });
 
+  it('blobs may have other names; the error log has its own', async () => {
+    simulated.load([{ deviceId: 'there' }]);
+    const output = await grant('output', 'rwd');
+    const exported = await hub.createExport(output, { excludeKeys: true, blobName: 'a/devices.txt' });
+    await ended(exported.jobId);
+    expect(await storage.readText(container, 'a/devices.txt')).toContain('"id":"there"');
+    const line = { id: 'new', importMode: 'create', status: 'enabled' };
+    await storage.writeText(container, 'b/devices.txt', JSON.stringify(line));
+    const input = await grant('input', 'r');
+    await ended((await hub.createImport(input, output, { blobName: 'b/devices.txt' })).jobId);
+    expect(await hub.getDevice('new')).not.toBeNull();
+    expect(await storage.size(container, 'importErrors.log')).toBe(0);
+    expect(await storage.size(container, 'devices.txt')).toBeNull();
+  });
+
   it('an import reads devices.txt and leaves its error log', async () => {
     simulated.load([{ deviceId: 'there' }]);
     const job = await runImport([

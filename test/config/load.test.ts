@@ -114,6 +114,24 @@ storage: { accountUrl: "https://Acct.blob.core.windows.net/" }
     });
   });
 
+  it('takes containers made beforehand; one of a hub counts for all its aliases', () => {
+    const config = load(`hubs:
+  a: { connectionString: "\${OLD_HUB}", container: jobs-of-old }
+  same: { hostName: OLD.azure-devices.net }
+  b: { connectionString: "\${NEW_HUB}", container: jobs-of-new }
+storage: { connectionString: "\${STORAGE}", container: home }
+`);
+    expect([...config.hubs.values()].map(({ container }) => container)).toEqual([
+      'jobs-of-old',
+      'jobs-of-old',
+      'jobs-of-new',
+    ]);
+    const storage = storageOf(config);
+    // So that a worker with another container says so, instead of looking in the wrong place.
+    expect(storage).toMatchObject({ account: 'https://acct.blob.core.windows.net/home', container: 'home' });
+    expect(load(GOOD).hubs.get('old')).not.toHaveProperty('container');
+  });
+
   it('is found by its path, relative to the working directory', () => {
     writeFileSync(join(folder, 'other.yaml'), GOOD);
     expect(loadConfig({ cwd: folder, env, path: 'other.yaml' }).path).toBe(join(folder, 'other.yaml'));
@@ -323,6 +341,46 @@ describe('an error names file, line, column and path', () => {
       'hubferry.yaml:2:28: hubs.old.connectionString: "${…}" holds something that is not the name of an environment variable',
     ],
   ])('%s', (_name, text, message) => {
+    expect(failure(text)).toEqual({ code: 'CONFIG_INVALID', message });
+  });
+
+  it.each([
+    [
+      'no name of a container',
+      'container: Jobs_1',
+      'hubferry.yaml:2:53: hubs.old.container: the name of a container has 3 to 63 lower-case letters and digits, and single dashes between them',
+    ],
+    [
+      'the name of one that hubferry makes',
+      'container: hf-jobs',
+      'hubferry.yaml:2:53: hubs.old.container: hubferry makes containers named hubferry and hf-… itself; take another name',
+    ],
+    [
+      'the container of another hub',
+      'container: jobs-of-new',
+      'hubferry.yaml:3:53: hubs.new.container: this is the container of old, too; every hub needs its own',
+    ],
+    [
+      'the container that all else is kept in',
+      'container: home',
+      'hubferry.yaml:2:53: hubs.old.container: this is storage.container; a hub must not open what is kept there',
+    ],
+    [
+      'none, where all else has one',
+      'readOnly: true',
+      'hubferry.yaml:2:3: hubs.old.container: this key is missing; with storage.container, every hub needs a container of its own',
+    ],
+    [
+      'another one under another alias',
+      'container: jobs-1 }\n  same: { connectionString: "${OLD_HUB}", container: jobs-2',
+      'hubferry.yaml:3:54: hubs.same.container: old.azure-devices.net has another container under another alias; give it one',
+    ],
+  ])('%s for the jobs of a hub', (_name, member, message) => {
+    const text = `hubs:
+  old: { connectionString: "\${OLD_HUB}", ${member} }
+  new: { connectionString: "\${NEW_HUB}", container: jobs-of-new }
+storage: { connectionString: "\${STORAGE}", container: home }
+`;
     expect(failure(text)).toEqual({ code: 'CONFIG_INVALID', message });
   });
 

@@ -169,10 +169,19 @@ describe('docs/identity.md', () => {
       writeFileSync(path, yaml);
       return loadConfig({ path, env });
     });
-    expect(configs.map(({ hubs }) => hubs.get('old')?.connectionString)).toEqual([null, null, null]);
-    expect(configs.map(({ hubs }) => hubs.get('old')?.identity)).toEqual([undefined, undefined, 'system']);
-    expect(configs.map(({ storage }) => storage?.account)).toEqual(
-      Array.from({ length: 3 }, () => 'https://account.blob.core.windows.net'),
-    );
+    expect(configs.map(({ hubs }) => hubs.get('old')?.connectionString)).toEqual([null, null, null, null]);
+    expect(configs.map(({ hubs }) => hubs.get('old')?.identity)).toEqual([
+      undefined,
+      undefined,
+      'system',
+      undefined,
+    ]);
+    const account = 'https://account.blob.core.windows.net';
+    expect(configs.map(({ storage }) => storage?.account)).toEqual([
+      account,
+      account,
+      account,
+      `${account}/hubferry-data`,
+    ]);
   });
 });

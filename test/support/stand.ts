@@ -83,6 +83,7 @@ export async function openTestStand(
   services: Services,
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
+  storageSettings = '',
 ): Promise<TestStand> {
   installRuntime(createLogger({ level: 'silent' }));
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
@@ -96,7 +97,7 @@ export async function openTestStand(
         ({ name }) =>
           `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
       ),
-      `storage: { connectionString: ${JSON.stringify(services.storageConnectionString)} }`,
+      `storage: { connectionString: ${JSON.stringify(services.storageConnectionString)}${storageSettings} }`,
       '',
     ].join('\n'),
   );

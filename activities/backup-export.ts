@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
+import { lacksKeys } from '../registry/keyless.js';
 import { parseLine } from '../registry/line.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
 import { type EdgeRow, edgeRow } from '../registry/scopes.js';
@@ -20,7 +21,11 @@ export interface SnapshotInfo {
   readonly taken: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Whether it holds symmetric keys. */
   readonly keys: boolean;
+  /** Of one without keys: records that have some, and records of which nobody knows how they prove who they are. */
+  readonly lackingKeys?: number;
+  readonly authenticationUnknown?: number;
   /** Lines: devices + modules, system modules included. */
   readonly records: number;
   readonly devices: number;
@@ -43,6 +48,8 @@ export interface SealInput {
   readonly counted: number;
   /** Whether configurations are stored, too. */
   readonly configurations?: boolean;
+  /** Whether it was taken without keys. Left out: no. */
+  readonly keyless?: boolean;
 }
 
 export function backupExportActivities({ connections }: Deps) {
@@ -62,6 +69,7 @@ export function backupExportActivities({ connections }: Deps) {
       const hash = createHash('sha256');
       const edges: EdgeRow[] = [];
       const count = { records: 0, devices: 0, modules: 0, systemModules: 0, edges: 0, longLines: 0 };
+      const open = { lackingKeys: 0, authenticationUnknown: 0 };
       let bytes = 0;
       for await (const line of snapshotLines(storage, input.container, input.maxLineBytes, (part) => {
         hash.update(part);
@@ -76,6 +84,8 @@ export function backupExportActivities({ connections }: Deps) {
         if (record.moduleId === null) count.devices += 1;
         else count.modules += 1;
         if (isSystemModule(record)) count.systemModules += 1;
+        else if (record.authentication === null) open.authenticationUnknown += 1;
+        else if (lacksKeys(record)) open.lackingKeys += 1;
         if (record.moduleId === null && record.iotEdge) {
           count.edges += 1;
           edges.push(edgeRow(record));
@@ -93,7 +103,7 @@ export function backupExportActivities({ connections }: Deps) {
         taken: new Date().toISOString(),
         bytes,
         sha256: hash.digest('hex'),
-        keys: true,
+        ...(input.keyless === true ? { keys: false, ...open } : { keys: true }),
         ...count,
         counted: input.counted,
         ...(configurations === undefined ? {} : { configurations }),
@@ -144,6 +154,7 @@ export interface SnapshotLine {
 /**
  * The records of a snapshot's devices.txt, in order.
  *
+ * @param mayBegin false for lines that may stand before the first record and are none.
  * @throws HubferryError SNAPSHOT_LINE_… naming snapshot and byte; SNAPSHOT_CUT when the last line ends in the middle.
  */
 export async function* snapshotLines(
@@ -151,7 +162,9 @@ export async function* snapshotLines(
   container: string,
   maxLineBytes: number,
   onBytes?: (bytes: Buffer) => void,
+  mayBegin: (line: string) => boolean = () => true,
 ): AsyncGenerator<SnapshotLine> {
+  let begun = false;
   let lastByte = 0x0a;
   const stream = await storage.read(container, DEVICES_BLOB);
   const batches = lineBatches(stream, {
@@ -165,6 +178,8 @@ export async function* snapshotLines(
   for await (const batch of batches) {
     for (const line of batch) {
       if (isBlank(line)) continue;
+      begun ||= line.text === null || mayBegin(withoutMark(line.text));
+      if (!begun) continue;
       if (pending) yield parsed(container, pending, false);
       pending = line;
     }
@@ -203,6 +218,8 @@ function isBlank({ text }: Line | BadLine): boolean {
   return text !== null && text.trim() === ''; // trim() takes U+FEFF for a space
 }
 
+const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text);
+
 function parsed(container: string, line: Line | BadLine, unterminated: boolean): SnapshotLine {
   const where = `Snapshot ${container}, at byte ${line.offset}`;
   if (line.text === null) {
@@ -210,7 +227,7 @@ function parsed(container: string, line: Line | BadLine, unterminated: boolean):
     const code = unterminated ? 'SNAPSHOT_CUT' : 'SNAPSHOT_LINE_NOT_JSON';
     throw new HubferryError(code, `${where}: The line is not valid UTF-8.`);
   }
-  const text = line.offset === 0 && line.text.startsWith('\uFEFF') ? line.text.slice(1) : line.text;
+  const text = line.offset === 0 ? withoutMark(line.text) : line.text;
   try {
     return { record: parseLine(text), text, offset: line.offset };
   } catch (error) {

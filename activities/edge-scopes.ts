@@ -48,7 +48,8 @@ export async function mayQuery(hub: Hub): Promise<boolean> {
   return answered ?? false;
 }
 
-async function unlessRefused<T>(query: () => Promise<T>): Promise<T | null> {
+/** The answer of a query, or null where the hub does not take or allow queries. */
+export async function unlessRefused<T>(query: () => Promise<T>): Promise<T | null> {
   try {
     return await query();
   } catch (error) {

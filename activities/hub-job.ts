@@ -18,7 +18,10 @@ export interface Counted<T> {
 const BEFORE_BLOB = 'hubferry/jobs-before.json';
 const JOB_BLOB = 'hubferry/job.json';
 
-export type SubmitInput = Pick<JobRequest, 'host' | 'account' | 'container' | 'type' | 'settings'> & {
+export type SubmitInput = Pick<
+  JobRequest,
+  'host' | 'account' | 'container' | 'type' | 'excludeKeys' | 'settings'
+> & {
   readonly strangers: readonly string[];
 };
 
@@ -132,7 +135,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         const { output, input: from, ...named } = await containers.open(container, type, until);
         const job =
           type === 'export'
-            ? await hub.createExport(output, { excludeKeys: false, ...named })
+            ? await hub.createExport(output, { excludeKeys: input.excludeKeys === true, ...named })
             : await hub.createImport(from, output, named);
         await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
         return submitted(job.jobId, false);

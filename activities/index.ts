@@ -9,11 +9,13 @@ import { edgeActivities } from './edge.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
+import { keylessActivities } from './keyless.js';
 import { managersActivities } from './managers.js';
 import { manifestActivities } from './manifests.js';
 import { newKeysActivities } from './new-keys.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
+import { recheckActivities } from './recheck.js';
 import { reconcileActivities } from './reconcile.js';
 import { reportActivities } from './report.js';
 import { transformActivities } from './transform.js';
@@ -27,7 +29,9 @@ export function createActivities(deps: Deps) {
     ...checkActivities(deps),
     ...hubJobActivities(deps),
     ...backupExportActivities(deps),
+    ...keylessActivities(deps),
     ...transformActivities(deps),
+    ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),
     ...newKeysActivities(deps),

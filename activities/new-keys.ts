@@ -3,7 +3,7 @@ import type { Storage } from '../azure/storage.js';
 import { type Change, parseChange } from '../registry/change.js';
 import { HubferryError } from '../registry/errors.js';
 import { identityOfLine } from '../registry/line.js';
-import { lineIsToGenerate, withNewKeys } from '../registry/new-keys.js';
+import { lineIsToGenerate, makesKeys, withNewKeys } from '../registry/new-keys.js';
 import { recordKey } from '../registry/record.js';
 import type { Deps } from './deps.js';
 import { ownLines, workBlob } from './work.js';
@@ -80,8 +80,9 @@ export function newKeysActivities({ connections }: Deps) {
       for (let partition = 0; partition < input.partitions; partition++) {
         for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
           for await (const batch of ownLines(storage, work, name)) {
-            for (const { part, line } of batch.map(parseChange)) {
-              if ((part !== 'create' && part !== 'identity') || !lineIsToGenerate(line)) continue;
+            for (const change of batch.map(parseChange)) {
+              if (!makesKeys(change)) continue;
+              const { line } = change;
               const { deviceId, moduleId } = identityOfLine(line);
               const whose = moduleId === null ? { deviceId } : { deviceId, moduleId };
               await writer.write(`${JSON.stringify({ ...whose, ...(await keys.of(line)) })}\n`);

@@ -6,6 +6,7 @@ import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
 import { identityOfLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
+import { makesKeys } from '../registry/new-keys.js';
 import type { Policy } from '../registry/policy.js';
 import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
@@ -39,6 +40,8 @@ export interface ReconcileInput {
   readonly configurations?: string;
   /** Whether the run is about the records of `workBlob.selected` only. Left out: about all. */
   readonly selected?: boolean;
+  /** Whether what is desired is known without keys. Left out: no. */
+  readonly keyless?: boolean;
 }
 
 /** What one partition holds. */
@@ -72,7 +75,8 @@ export function reconcileActivities({ connections }: Deps) {
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
 
-      const sides = { desired, actual, actualEdges, managed, filtered };
+      const { keyless = false } = input;
+      const sides = { desired, actual, actualEdges, managed, filtered, keyless };
       for (const found of comparePartition(selected === undefined ? sides : { ...sides, selected })) {
         const difference = differenceLine(found);
         if (difference !== null) await differences.write(`${difference}\n`);
@@ -81,6 +85,7 @@ export function reconcileActivities({ connections }: Deps) {
         out.digest(due.kind, due.found.key, 'line' in due.found ? due.found.line : '');
         const level = sourceEdges.levelOf(due.found.record.deviceId);
         const lines = due.byRest === true ? byRest(due.found) : changesOf(due.found, level);
+        if (lines.some(({ change }) => makesKeys(change))) judge.newKeys(due.found.key);
         for (const { wave, change } of lines) await out.add(wave, change);
       }
       await differences.close();
@@ -155,6 +160,11 @@ class Judge {
         sum.desired += 1;
         return this.#different(found);
     }
+  }
+
+  newKeys(key: RecordKey): void {
+    this.sum.newKeys += 1;
+    some(this.sum.samples.newKeys, key);
   }
 
   #missing(found: Of<'missing'>): Due | null {

@@ -1,5 +1,7 @@
+import { lacksKeys } from '../registry/keyless.js';
 import { type Refusal, refusalOf } from '../registry/limits.js';
 import { printDesiredLine, printRefused } from '../registry/line.js';
+import { isToGenerate } from '../registry/new-keys.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RegistryRecord, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
@@ -28,6 +30,11 @@ export interface TransformInput {
   /** Left out: none. */
   readonly rules?: readonly Rule[];
   readonly orphans?: OrphanPolicy;
+  /**
+   * Of a snapshot without keys: what is to be `written` has to be known, what is only `compared` may be left open. Left
+   * out: the snapshot has keys.
+   */
+  readonly keyless?: 'written' | 'compared';
 }
 
 export interface TransformResult {
@@ -42,6 +49,16 @@ export interface TransformResult {
   readonly refusedWithoutId: { readonly count: number; readonly samples: readonly Rejected[] };
   /** What rules did, where there are any. */
   readonly ruled?: RuledResult;
+  /** Of a snapshot without keys. */
+  readonly keyless?: KeylessResult;
+}
+
+/** What is not known of the desired records, since the snapshot was taken without keys. */
+export interface KeylessResult {
+  /** Records whose keys are not known, and not to be made either; where it is only compared also these. */
+  readonly lacking: Sampled;
+  /** Records of which nothing of this is known; none of those that are refused for it. */
+  readonly unknown: Sampled;
 }
 
 export interface PartitionInput {
@@ -66,11 +83,15 @@ export function transformActivities({ connections }: Deps) {
       const partitions = partitionCount(input.bytes, input.partitionBytes);
       const { rules, orphans = 'fail' } = input;
       const ruled = rules && (await RuledSnapshot.of(storage, { ...input, rules, orphans }, partitions));
-      const edges = ruled?.edges ?? (await edgeTableOf(storage, input.snapshot));
+      const open = input.keyless === 'compared';
+      const table = ruled?.edges ?? (await edgeTableOf(storage, input.snapshot));
+      const edges = open ? table.without('AUTHENTICATION_UNKNOWN') : table;
       const writers = new PartitionWriters(storage, input.work, workBlob.desired);
       const manifests = new PartitionWriters(storage, input.work, workBlob.systemModules);
       const systemModules = new Sampler();
       const staleParents = new Sampler();
+      const lacking = new Sampler();
+      const unknown = new Sampler();
       const long: Rejected[] = [];
       let longCount = 0;
 
@@ -85,9 +106,15 @@ export function transformActivities({ connections }: Deps) {
           systemModules.add(recordKey(record.deviceId, record.moduleId));
           await manifests.write(partitionOf(record.deviceId, partitions), printDesiredLine(record, null));
         } else {
-          const refusal = refusalIn(record, edges);
+          const refusal = refusalIn(record, edges, open);
           const parent = parentOf(record, edges);
           if (parent.stale && refusal === null) staleParents.add(record.deviceId);
+          if (refusal === null) {
+            const { authentication } = record;
+            const key = recordKey(record.deviceId, record.moduleId);
+            if (authentication === null) unknown.add(key);
+            else if (lacksKeys(record) || (open && isToGenerate(authentication))) lacking.add(key);
+          }
           const text = refusal ? printRefused(record, refusal) : printDesiredLine(record, parent.parent);
           await writers.write(partitionOf(record.deviceId, partitions), text);
         }
@@ -102,6 +129,9 @@ export function transformActivities({ connections }: Deps) {
         staleParents: staleParents.result(),
         refusedWithoutId: { count: longCount, samples: long },
         ...(ruled === undefined ? {} : { ruled: ruled.result() }),
+        ...(input.keyless === undefined
+          ? {}
+          : { keyless: { lacking: lacking.result(), unknown: unknown.result() } }),
       };
     },
 
@@ -120,6 +150,9 @@ export function transformActivities({ connections }: Deps) {
   };
 }
 
-function refusalIn(record: RegistryRecord, edges: EdgeTable): Refusal | null {
-  return refusalOf(record) ?? placementRefusal(record, edges);
+/** @param open whether it is no reason that nobody knows how the record proves who it is. */
+function refusalIn(record: RegistryRecord, edges: EdgeTable, open: boolean): Refusal | null {
+  const own = refusalOf(record);
+  if (own !== null && !(open && own.code === 'AUTHENTICATION_UNKNOWN')) return own;
+  return placementRefusal(record, edges);
 }

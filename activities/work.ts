@@ -27,6 +27,9 @@ export const workBlob = {
   /** Whose records the run is about, where it is not about all. */
   selected: (partition: number) => `selected/${pad(partition)}`,
   names: (partition: number) => `names/${pad(partition)}`,
+  /** Of an export without keys, given by its container: its lines, and what else the hub tells of their records. */
+  exported: (container: string, partition: number) => `exports/${container}/lines/${pad(partition)}`,
+  learnt: (container: string, partition: number) => `exports/${container}/learnt/${pad(partition)}`,
   /** What new keys are made from. */
   keySecret: 'key-secret',
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
@@ -43,6 +46,8 @@ export const workBlob = {
   manifestDigests: (pass: number, partition: number) => `pass-${pass}/manifest-digests/${pad(partition)}`,
   manifestsSent: (pass: number, partition: number, chunk?: number) =>
     `pass-${pass}/manifests-sent/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
+  /** The source's records of the first snapshot, as desired lines, and its lines of the second. */
+  recheck: (side: 'before' | 'after', partition: number) => `recheck/${side}/${pad(partition)}`,
   differences: (pass: number, partition: number) => `pass-${pass}/differences/${pad(partition)}`,
   digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
@@ -57,7 +62,7 @@ export const workBlob = {
 const pad = (number: number): string => String(number).padStart(4, '0');
 
 /** Our own lines are never longer than what was accepted plus what we add. */
-const OWN_LINE_LIMIT = 64 * 1024 * 1024;
+export const OWN_LINE_LIMIT = 64 * 1024 * 1024;
 
 /** The lines of one of our own blobs, in batches; none where there is no blob. */
 export async function* ownLines(

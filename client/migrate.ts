@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, hubOf, loadRules } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import { REGENERATE_KEYS } from '../registry/rules.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
 import { refuseExisting } from './new-keys.js';
@@ -12,6 +13,7 @@ import { configOf, storageWithinReach } from './session.js';
 interface RuleOptions {
   readonly rules?: string;
   readonly orphans?: NonNullable<MigrateInput['orphans']>;
+  readonly keys?: 'regenerate';
 }
 
 interface MigrateOptions extends RunOptions, RuleOptions {
@@ -20,9 +22,12 @@ interface MigrateOptions extends RunOptions, RuleOptions {
   readonly maxDelete?: number;
   readonly keysOut?: string;
   readonly managedBy?: boolean;
+  readonly recheckSource?: boolean;
   readonly strict: boolean;
   readonly yes: boolean;
 }
+
+type VerifyOptions = RunOptions & RuleOptions & Pick<MigrateOptions, 'recheckSource'>;
 
 const SNAPSHOT = 'snapshot:';
 
@@ -44,13 +49,15 @@ export function migrateCommand(): Command {
       'carry who manages modules, too, by a few calls for each device that has some',
       false,
     )
+    .addOption(recheckOption())
     .option('--yes', 'do not ask before deleting', false)
-    .option('--keys-out <file>', 'save keys that rules make here (default: hubferry-keys-RUN.jsonl)')
+    .option('--keys-out <file>', 'save new keys here (default: hubferry-keys-RUN.jsonl)')
     .addHelpText(
       'after',
       '\nExamples:\n  hubferry migrate old new\n  hubferry migrate old new --existing skip --json\n' +
         '  hubferry migrate old new --existing overwrite --extra delete --yes\n' +
-        '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new',
+        '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new\n' +
+        '  hubferry migrate old new --keys regenerate --keys-out keys.jsonl',
     )
     .action((source: string, target: string, options: MigrateOptions) =>
       start('migrate', source, target, options),
@@ -79,8 +86,12 @@ export function verifyCommand(): Command {
       .argument('<source>', 'alias of a hub, or snapshot:ID')
       .argument('<target>', 'alias of a hub'),
   )
-    .addHelpText('after', '\nExample:\n  hubferry verify old new --json')
-    .action((source: string, target: string, options: RunOptions & RuleOptions) =>
+    .addOption(recheckOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hubferry verify old new --json\n  hubferry verify old new --recheck-source',
+    )
+    .action((source: string, target: string, options: VerifyOptions) =>
       start('verify', source, target, {
         ...options,
         existing: 'fail',
@@ -91,7 +102,14 @@ export function verifyCommand(): Command {
     );
 }
 
-/** The common options of a run, `--rules` and `--orphans`. */
+function recheckOption(): Option {
+  return new Option(
+    '--recheck-source',
+    'export the source hub once more at the end, and count what changed there since; changes no verdict',
+  ).default(false);
+}
+
+/** The common options of a run, `--rules`, `--orphans` and `--keys`. */
 function ruleOptions(command: Command): Command {
   return withRunOptions(command)
     .option('--rules <file>', 'leave out, edit or rename records on their way (docs/rules.md)')
@@ -101,6 +119,13 @@ function ruleOptions(command: Command): Command {
         'devices whose parent the rules leave out: move them without a parent, leave them out, too, ' +
           'or fail before any write (default: fail)',
       ).choices(['detach', 'exclude', 'fail']),
+    )
+    .addOption(
+      new Option(
+        '--keys <policy>',
+        'regenerate: new symmetric keys for all records that are created; their devices have to be given ' +
+          'them before they can connect',
+      ).choices(['regenerate']),
     );
 }
 
@@ -146,7 +171,7 @@ async function start(
   if (goal === 'migrate' && to.readOnly) {
     throw new HubferryError('HUB_READ_ONLY', `${target} (${to.host}) is marked readOnly in ${config.path}.`);
   }
-  const managedBy = managedByOf(options, from);
+  const asked = { ...managedByOf(options, from), ...recheckOf(options, from) };
   const rules = rulesOf(options);
   refuseExisting(options.keysOut);
   if (goal === 'migrate' && options.extra === 'delete' && !options.yes) await confirmDeletes(target);
@@ -165,7 +190,7 @@ async function start(
       maxDelete,
       strict,
       ...rules,
-      ...managedBy,
+      ...asked,
     }),
     summary: `${goal} ${source} → ${target}`,
     keysOut: options.keysOut,
@@ -187,10 +212,21 @@ function managedByOf({ managedBy }: MigrateOptions, source: Source): Pick<Migrat
   );
 }
 
+/** A snapshot does not change. */
+function recheckOf({ recheckSource }: MigrateOptions, source: Source): Pick<MigrateInput, 'recheckSource'> {
+  if (recheckSource !== true) return {};
+  if (source.kind === 'hub') return { recheckSource };
+  throw new HubferryError(
+    'USAGE',
+    '--recheck-source exports the source hub again; a snapshot cannot change.',
+  );
+}
+
 /** Reads the rules before anything is asked of anybody: they travel in the run's input, for every worker to have. */
-function rulesOf({ rules, orphans }: MigrateOptions): Pick<MigrateInput, 'rules' | 'orphans'> {
-  if (rules !== undefined) return { rules: loadRules(rules), orphans: orphans ?? 'fail' };
-  if (orphans === undefined) return {};
+function rulesOf({ rules, orphans, keys }: MigrateOptions): Pick<MigrateInput, 'rules' | 'orphans'> {
+  const last = keys === 'regenerate' ? [REGENERATE_KEYS] : [];
+  if (rules !== undefined) return { rules: [...loadRules(rules), ...last], orphans: orphans ?? 'fail' };
+  if (orphans === undefined) return last.length === 0 ? {} : { rules: last };
   throw new HubferryError('USAGE', '--orphans says what becomes of devices whose parent --rules leave out.');
 }
 

@@ -1,5 +1,6 @@
 import type { PartLedger } from '../registry/ledger.js';
 import { maskSecrets } from '../registry/secrets.js';
+import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, fold, plain, table } from './text.js';
 
@@ -46,6 +47,7 @@ export function reportText(report: RunReport, width = 80): string {
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
+  if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
   if (report.rejected.length > 0) {
     const all = [ledger, ...partsOf(report).map(([, part]) => part)].reduce(
@@ -165,7 +167,20 @@ function ruleLines(rules: NonNullable<RunReport['rules']>): string[] {
 
 function newKeysLines(run: string, newKeys: number, width: number): string[] {
   const how = `hubferry status ${run} --keys-out FILE`;
-  return [`  new keys ${count(newKeys)}`, ...fold(`    where no command has saved them yet: ${how}`, width)];
+  return [
+    `  new keys ${count(newKeys)}`,
+    ...fold(`    their devices have to be given them before they can connect`, width),
+    ...fold(`    where no command has saved them yet: ${how}`, width),
+  ];
+}
+
+/** What changed on the source meanwhile. */
+function sourceLines(changes: SourceChanges): string[] {
+  if (changesIn(changes) === 0) return ['  source: nothing changed since its first snapshot'];
+  const rows = kindsOf(changes).flatMap(([name, { created, deleted, changed }]) =>
+    created + deleted + changed === 0 ? [] : [[`    ${name}`, ...[created, deleted, changed].map(count)]],
+  );
+  return table([['  source meanwhile', 'created', 'deleted', 'changed'], ...rows], [1, 2, 3]);
 }
 
 function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): string[] {

@@ -13,6 +13,7 @@ const TOLD: readonly Phase[] = [
   'settle',
   'verify',
   'configure',
+  'recheck',
 ];
 
 /** A worker that restarts is back within this, ms; until then nothing is said about it. */

@@ -1,3 +1,4 @@
+import { membersOf } from './json-scan.js';
 import { type Authentication, type AuthenticationType, isJsonObject, type JsonObject } from './record.js';
 
 const TYPES: { readonly [lowerCase: string]: AuthenticationType } = {
@@ -52,6 +53,14 @@ export function printAuthentication(authentication: Authentication): string {
     x509Thumbprint: { primaryThumbprint, secondaryThumbprint },
     type,
   });
+}
+
+/** A line with this text for its authentication, whatever stood there before. All else stays byte for byte. */
+export function withAuthentication(line: string, authentication: string): string {
+  const found = membersOf(line)?.find(({ name }) => name === 'authentication');
+  if (found !== undefined) return line.slice(0, found.from) + authentication + line.slice(found.to);
+  const end = line.lastIndexOf('}');
+  return `${line.slice(0, end)},"authentication":${authentication}${line.slice(end)}`;
 }
 
 /** Looks members up in any casing, and remembers whether the usual one was met throughout. */

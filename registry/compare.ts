@@ -1,3 +1,4 @@
+import { lacksKeys } from './keyless.js';
 import { isToGenerate } from './new-keys.js';
 import { type Authentication, isJsonObject, type JsonObject, type RegistryRecord } from './record.js';
 import { type EdgeTable, parentOf } from './scopes.js';
@@ -31,18 +32,20 @@ const CREDENTIALS = ['primaryKey', 'secondaryKey', ...THUMBPRINTS] as const;
  *
  * @param desiredParent device id of the parent edge device.
  * @param actualEdges the target's edge devices: a parent counts only by its current scope there.
+ * @param keyless whether what is desired is known without keys: what is not known does not differ.
  */
 export function differingFields(
   desired: RegistryRecord,
   desiredParent: string | null,
   actual: RegistryRecord,
   actualEdges: EdgeTable,
+  keyless = false,
 ): Field[] {
   const fields: Field[] = [];
   const isDevice = desired.moduleId === null;
   if (isDevice && desired.status !== actual.status) fields.push('status');
   if (isDevice && desired.statusReason !== actual.statusReason) fields.push('statusReason');
-  fields.push(...differingCredentials(desired.authentication, actual.authentication));
+  fields.push(...differingCredentials(desired.authentication, actual.authentication, keyless));
   if (!partEqual(desired.tags, desired.raw.tags, actual.tags, actual.raw.tags)) fields.push('tags');
   if (!partEqual(desired.desired, desired.raw.desired, actual.desired, actual.raw.desired)) {
     fields.push('desired');
@@ -75,14 +78,17 @@ export function jsonEqual(a: unknown, b: unknown): boolean {
   return true;
 }
 
-function differingCredentials(desired: Authentication | null, actual: Authentication | null): Field[] {
-  if (desired === null && actual === null) return [];
-  // Null stands for an export without keys, which lost everything: nothing can be said but that it is not the same.
+function differingCredentials(
+  desired: Authentication | null,
+  actual: Authentication | null,
+  keyless: boolean,
+): Field[] {
+  if (desired === null && (keyless || actual === null)) return [];
   if (desired === null || actual === null) return ['authentication.type'];
   const fields: Field[] = desired.type === actual.type ? [] : ['authentication.type'];
-  // Keys that are made on create only: whatever keys are there are as good.
-  const madeKeys = isToGenerate(desired) && actual.type === 'sas';
-  for (const name of madeKeys ? THUMBPRINTS : CREDENTIALS) {
+  // Keys that nobody knows, or that are made on create only: whatever keys are there are as good.
+  const free = isToGenerate(desired) || (keyless && lacksKeys({ authentication: desired }));
+  for (const name of free && actual.type === 'sas' ? THUMBPRINTS : CREDENTIALS) {
     if (desired[name] !== actual[name]) fields.push(`authentication.${name}`);
   }
   return fields;

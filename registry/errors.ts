@@ -76,6 +76,9 @@ export const ERRORS = {
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
   TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
+  KEYS_EXCLUDED: final(
+    '--keys regenerate makes new keys, which devices then have to be given; or take a snapshot with keys.',
+  ),
   RULE_FAILED: final('Correct the rule: `has(tags.site)` asks whether a record has something.'),
   RENAME_COLLISION: final('Correct the rules so that every device gets an id of its own.'),
   PARENT_FILTERED: final(

@@ -40,7 +40,8 @@ function statusReasonRefusal({ moduleId, statusReason }: RegistryRecord): Refusa
 }
 
 function authenticationRefusal({ moduleId, authentication }: RegistryRecord): Refusal | null {
-  if (authentication === null) return null;
+  // A hub would make it one with symmetric keys, which nobody would know (facts §2.1).
+  if (authentication === null) return refusal('AUTHENTICATION_UNKNOWN');
   switch (authentication.type) {
     case 'none':
       return moduleId === null ? refusal('AUTHENTICATION_NONE') : null;

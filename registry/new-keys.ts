@@ -1,4 +1,5 @@
-import { printAuthentication } from './authentication.js';
+import { printAuthentication, withAuthentication } from './authentication.js';
+import type { Change } from './change.js';
 import { membersOf } from './json-scan.js';
 import type { Authentication, RegistryRecord } from './record.js';
 
@@ -32,7 +33,12 @@ export function isToGenerate(authentication: Authentication | null): boolean {
 /** Whether the keys in a desired line are still to be made. */
 export function lineIsToGenerate(line: string): boolean {
   // Most lines are told without being looked into.
-  return line.includes(MARK) && authenticationIn(line)?.text === MARK;
+  return line.includes(MARK) && authenticationIn(line) === MARK;
+}
+
+/** Whether sending this change makes keys. */
+export function makesKeys({ part, line }: Pick<Change, 'part' | 'line'>): boolean {
+  return (part === 'create' || part === 'identity') && lineIsToGenerate(line);
 }
 
 /** A desired line whose keys are to be made, with these instead. */
@@ -49,12 +55,7 @@ export function withKeptKeys(line: string, { authentication, raw }: RegistryReco
   return withAuthentication(line, raw.authentication);
 }
 
-function withAuthentication(line: string, authentication: string): string {
-  const found = authenticationIn(line);
-  return found === null ? line : line.slice(0, found.from) + authentication + line.slice(found.to);
-}
-
-function authenticationIn(line: string): { text: string; from: number; to: number } | null {
+function authenticationIn(line: string): string | null {
   const member = membersOf(line)?.find(({ name }) => name === 'authentication');
-  return member === undefined ? null : { ...member, text: line.slice(member.from, member.to) };
+  return member === undefined ? null : line.slice(member.from, member.to);
 }

@@ -50,6 +50,8 @@ export interface PartitionInput {
   readonly filtered?: Iterable<string>;
   /** Lines that say which records the run is about, where it is not about all: no other of the target is looked at. */
   readonly selected?: Iterable<string>;
+  /** Whether the desired side is known without keys. */
+  readonly keyless?: boolean;
 }
 
 /**
@@ -109,7 +111,7 @@ function takeOthers(lines: Map<string, string>, selected: Iterable<string>): Set
 function compareLine(
   line: string,
   theirs: string | undefined,
-  { actualEdges, managed, devices }: PartitionInput & { readonly devices: Devices },
+  { actualEdges, managed, keyless, devices }: PartitionInput & { readonly devices: Devices },
 ): Comparison {
   const read = parseDesiredLine(line);
   if (read.kind === 'refused') {
@@ -121,7 +123,7 @@ function compareLine(
   if (refused !== null) return { kind: 'refused', key, refusal: refused };
   if (theirs === undefined) return { kind: 'missing', key, line, record, parent };
   const actual = parseLine(theirs);
-  const fields = differingFields(record, parent, actual, actualEdges);
+  const fields = differingFields(record, parent, actual, actualEdges, keyless);
   if (fields.length === 0) return { kind: 'equal', key, line, record, parent };
   if (managed !== undefined && fields.includes('desired')) {
     const values = record.moduleId === null ? managed.device : managed.module;

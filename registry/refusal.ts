@@ -3,6 +3,7 @@ const REASONS = {
   ID_CHARACTERS: 'the id holds characters that the service does not allow',
   ID_TOO_LONG: 'the id is longer than 128 characters',
   STATUS_REASON_TOO_LONG: 'the status reason is longer than 128 characters',
+  AUTHENTICATION_UNKNOWN: 'the snapshot was taken without keys, and does not tell how it proves who it is',
   AUTHENTICATION_NONE: 'a device needs an authentication other than "none"',
   KEYS_INVALID: 'symmetric keys must be two, each base64 of 16 to 64 bytes',
   THUMBPRINT_INVALID: 'a certificate thumbprint must be hexadecimal digits without separators',

@@ -37,6 +37,13 @@ export interface Rule {
   readonly then: Actions;
 }
 
+/** What `--keys regenerate` means: the last rule of a run, for every record with symmetric keys. */
+export const REGENERATE_KEYS: Rule = {
+  name: '--keys regenerate',
+  when: 'true',
+  then: { keys: 'regenerate' },
+};
+
 /** What becomes of a record whose parent was filtered: it loses its parent, is filtered too, or forbids to go on. */
 export type OrphanPolicy = 'detach' | 'exclude' | 'fail';
 

@@ -1,7 +1,7 @@
 import { HubferryError } from './errors.js';
 import { refusalOf as recordRefusal } from './limits.js';
 import { quoted, type RegistryRecord } from './record.js';
-import { type Refusal, refusal } from './refusal.js';
+import { type Refusal, type RefusalCode, refusal } from './refusal.js';
 
 /** What the side table keeps of one edge device (a device, never a module). JSON-serialisable. */
 export interface EdgeRow {
@@ -50,6 +50,12 @@ export class EdgeTable {
       if (row.scope !== null) table.#idOfScope.set(row.scope, row.id);
     }
     return table;
+  }
+
+  /** The same devices, none of them refused for this reason. */
+  without(code: RefusalCode): EdgeTable {
+    const rows = [...this.#rows.values()];
+    return EdgeTable.of(rows.map((row) => (row.refused?.code === code ? { ...row, refused: null } : row)));
   }
 
   has(id: string): boolean {

@@ -23,6 +23,8 @@ export interface Totals {
   foreign: number;
   extra: number;
   refused: number;
+  /** Of those to send: records that get new keys. */
+  newKeys: number;
   /** Planned by this run, and not arrived: still missing, different or there, or rejected in favour of one that was there. */
   plannedOpen: number;
   /** Of those: rejected by the hub with a reason. */
@@ -37,6 +39,7 @@ export interface Totals {
     extra: string[];
     foreign: string[];
     managed: string[];
+    newKeys: string[];
     refused: Rejected[];
     rejected: Rejected[];
   };
@@ -57,11 +60,21 @@ export function emptyTotals(): Totals {
     foreign: 0,
     extra: 0,
     refused: 0,
+    newKeys: 0,
     plannedOpen: 0,
     rejected: 0,
     explained: 0,
     fields: {},
-    samples: { different: [], missing: [], extra: [], foreign: [], managed: [], refused: [], rejected: [] },
+    samples: {
+      different: [],
+      missing: [],
+      extra: [],
+      foreign: [],
+      managed: [],
+      newKeys: [],
+      refused: [],
+      rejected: [],
+    },
   };
 }
 
@@ -85,6 +98,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
     foreign: (a.foreign ?? 0) + (b.foreign ?? 0),
     extra: a.extra + b.extra,
     refused: a.refused + b.refused,
+    newKeys: (a.newKeys ?? 0) + (b.newKeys ?? 0),
     plannedOpen: a.plannedOpen + b.plannedOpen,
     rejected: a.rejected + b.rejected,
     explained: a.explained + b.explained,
@@ -95,6 +109,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
       extra: some(a.samples.extra ?? [], b.samples.extra ?? []),
       foreign: some(a.samples.foreign ?? [], b.samples.foreign ?? []),
       managed: some(a.samples.managed ?? [], b.samples.managed ?? []),
+      newKeys: some(a.samples.newKeys ?? [], b.samples.newKeys ?? []),
       refused: some(a.samples.refused, b.samples.refused),
       rejected: some(a.samples.rejected, b.samples.rejected),
     },

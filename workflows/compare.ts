@@ -79,6 +79,7 @@ export async function compare(
         own,
         configurations: own?.before ?? targetSnapshot,
         ...(desired.selected === true ? { selected: true } : {}),
+        ...(desired.keyless === undefined ? {} : { keyless: true }),
       }),
     ),
   );

@@ -43,7 +43,7 @@ interface Submitted {
  * waited for. Fails with a stable code when the hub refuses the job.
  */
 export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobResult> {
-  const { host, account, container, type, settings } = request;
+  const { host, account, container, type, settings, excludeKeys = false } = request;
   const { light, brief } = proxies(settings);
   let calls = carry?.calls ?? NO_CALLS;
   let job = carry?.job ?? null;
@@ -73,7 +73,9 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
   const submit = async (): Promise<Submitted> => {
     for (;;) {
       status = 'submitting';
-      const answer = count(await light.submitJob({ host, account, container, type, strangers, settings }));
+      const answer = count(
+        await light.submitJob({ host, account, container, type, strangers, settings, excludeKeys }),
+      );
       if (answer.kind === 'submitted') {
         return { ...answer, since: Date.now() };
       }

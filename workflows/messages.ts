@@ -6,6 +6,7 @@ import type { Policy } from '../registry/policy.js';
 import type { Rejected } from '../registry/refusal.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
+import type { SourceChanges } from '../registry/source-changes.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
 export const TASK_QUEUE = 'hubferry';
@@ -63,10 +64,14 @@ export interface MigrateInput extends WriteInput {
   readonly orphans?: OrphanPolicy;
   /** Whether `managedBy` of modules is carried, too. Left out: no. */
   readonly managedBy?: boolean;
+  /** Whether a hub that is the source is exported again at the end, to count what changed there. Left out: no. */
+  readonly recheckSource?: boolean;
 }
 
 export interface SnapshotInput extends RunInput {
   readonly source: { readonly kind: 'hub'; readonly host: string };
+  /** Whether symmetric keys are left out. Left out: no. */
+  readonly excludeKeys?: boolean;
 }
 
 /** What a user sees of one of the hub's jobs. */
@@ -104,6 +109,7 @@ export type Phase =
   | 'settle'
   | 'verify'
   | 'configure'
+  | 'recheck'
   | 'report'
   | 'ended';
 
@@ -125,6 +131,8 @@ export interface RunReport {
   verify: VerifyCounts | null;
   /** What each rule did, in runs that have rules. */
   rules?: RuleTally[];
+  /** What changed on the source since its first snapshot, where that was asked for. */
+  sourceChanges?: SourceChanges;
   /** Records that got new keys, in runs that make any: they wait in the container `newKeysContainer`. */
   newKeys?: number;
   /** Differing fields over all different records, by field name. */
@@ -175,6 +183,8 @@ export interface JobRequest {
   readonly container: string;
   /** For display: the lines of an import; of an export the devices that the hub counts. */
   readonly lines: number | null;
+  /** For an export: whether it is made without keys. Left out: no. */
+  readonly excludeKeys?: boolean;
   readonly settings: RunSettings;
 }
 

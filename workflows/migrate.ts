@@ -3,10 +3,12 @@ import type { SnapshotInfo } from '../activities/backup-export.js';
 import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
 import { bookPlan, freshened, keepSnapshots, type Room, refuse } from './gate.js';
+import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
 import type { MigrateInput, RunReport } from './messages.js';
-import { keepNewKeys } from './new-keys.js';
+import { keepNewKeys, warnOfNewKeys } from './new-keys.js';
+import { rechecked } from './recheck.js';
 import { reconciled, verdict } from './reconcile.js';
 import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
@@ -32,6 +34,7 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     run.phase('preflight');
     const room = await preflight(run, input);
     const stored = await storedSnapshot(run, input);
+    refuseKeyless(input, stored);
 
     run.phase('snapshot');
     const [from, before] = await both(
@@ -48,16 +51,19 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     let plan = await compare(run, input, desired, before, null);
     bookPlan(run, plan);
     warnOfLostTags(run, plan.manifests);
-    if (input.goal === 'verify')
-      return comparedConfigurations(run, plan.configurations, await verdict(run, input, plan, plan));
+    if (input.goal === 'verify') {
+      const compared = await verdict(run, input, plan, plan);
+      return rechecked(run, input, from, comparedConfigurations(run, plan.configurations, compared));
+    }
     refuse(run, input, plan, from, before, room);
     warnOfEffects(run, plan.configurations, plan.create + plan.update);
+    warnOfNewKeys(run, plan);
     if (input.goal === 'plan') return 'planned';
     plan = await freshened(run, input, desired, from, before, plan, room);
     await keepNewKeys(run, input, desired, plan);
     const records = await reconciled(run, input, desired, plan);
     await carryManagers(run, input, plan);
-    return configured(run, input, plan.configurations, records);
+    return rechecked(run, input, from, await configured(run, input, plan.configurations, records));
   });
 }
 
@@ -107,8 +113,10 @@ async function transform(
     partitionBytes: settings.partitionBytes,
     maxLineBytes: settings.maxLineBytes,
     ...rulesOf(input),
+    ...keylessOf(input, source),
   });
   bookRules(run, desired);
+  bookKeyless(run, input, desired);
   run.warn('STALE_PARENT', desired.staleParents.count, desired.staleParents.samples);
   const { ledger } = run.report;
   ledger.source = source.records;

@@ -19,3 +19,8 @@ export async function keepNewKeys(
   run.keepToo(container);
   run.report.newKeys = count;
 }
+
+/** Says of which records the keys are made anew: until their devices are given them, they cannot connect. */
+export function warnOfNewKeys(run: Run, { newKeys, samples }: Difference): void {
+  run.warn('NEW_KEYS', newKeys ?? 0, samples.newKeys ?? []);
+}

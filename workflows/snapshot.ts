@@ -1,6 +1,7 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { emptyLedger } from '../registry/ledger.js';
 import { fail } from './failure.js';
+import { completeKeyless, NOTHING_OPEN, warnOfExcludedKeys } from './keyless.js';
 import type { RunInput, RunReport, SnapshotInput } from './messages.js';
 import { Run } from './run.js';
 
@@ -15,8 +16,14 @@ export async function snapshot(input: SnapshotInput): Promise<RunReport> {
     const asked = await run.activities.ask.preflight({ account: input.account, source: host, target: null });
     for (const { host: hub, calls } of asked) run.calls(hub, calls);
     run.phase('snapshot');
-    const taken = await takeSnapshot(run, input, host);
+    const taken = await takeSnapshot(
+      run,
+      input,
+      host,
+      input.excludeKeys === true ? 'without keys' : 'registry',
+    );
     run.keep([taken.id]);
+    warnOfExcludedKeys(run, taken);
     run.report.snapshots.source = taken.id;
     run.report.ledger.source = taken.records;
     run.report.ledger.system = taken.systemModules;
@@ -43,16 +50,17 @@ export async function snapshot(input: SnapshotInput): Promise<RunReport> {
  * A job that does not end well is answered by a fresh one. An export with fewer devices than the hub counted both
  * before and after it is taken once more; the same number again is accepted, since statistics may lag (design §6).
  *
- * @param of `records`: without configurations.
+ * @param of `records`: without configurations; `without keys`: all but the keys of devices and modules.
  */
 export async function takeSnapshot(
   run: Run,
   input: RunInput,
   host: string,
-  of: 'registry' | 'records' = 'registry',
+  of: 'registry' | 'records' | 'without keys' = 'registry',
 ): Promise<SnapshotInfo> {
   const { light, transfer } = run.activities;
   const { account, settings } = input;
+  const excludeKeys = of === 'without keys';
   const containers = run.containers();
   let before = run.counted(host, await light.statistics({ host }));
   let short: number | null = null;
@@ -60,7 +68,15 @@ export async function takeSnapshot(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const container = containers(attempt);
     await light.createContainer({ account, container });
-    const result = await run.job({ host, account, type: 'export', container, lines: before.total, settings });
+    const result = await run.job({
+      host,
+      account,
+      type: 'export',
+      container,
+      lines: before.total,
+      settings,
+      ...(excludeKeys ? { excludeKeys } : {}),
+    });
     if (result.outcome !== 'completed') {
       if (result.outcome === 'stuck' && result.adopted)
         fail('JOB_STUCK', `The export job of ${host} does not end.`);
@@ -68,20 +84,24 @@ export async function takeSnapshot(
       run.warn('EXPORT_REPEATED', 1, [`${host}: ${last}`]);
       continue;
     }
+    const open = excludeKeys ? await completeKeyless(run, input, host, container) : NOTHING_OPEN;
     const sealed = await transfer.sealSnapshot({
       account,
       container,
       host,
       maxLineBytes: settings.maxLineBytes,
       counted: before.total,
-      configurations: of === 'registry',
+      configurations: of !== 'records',
+      ...(excludeKeys ? { keyless: true } : {}),
     });
     const taken = run.counted(host, sealed);
     const after = run.counted(host, await light.statistics({ host }));
     // A line that is too long to be read is a device too, as far as anybody knows.
-    if (taken.devices + taken.longLines >= Math.min(before.total, after.total)) return taken;
-    if (short === taken.devices) {
+    const whole = taken.devices + taken.longLines >= Math.min(before.total, after.total);
+    if (!whole && short === taken.devices)
       run.warn('STATISTICS_LAG', 1, [`${host}: ${taken.devices} devices exported, ${after.total} counted`]);
+    if (whole || short === taken.devices) {
+      run.warn('AUTHENTICATION_UNKNOWN', open.count, open.samples);
       return taken;
     }
     short = taken.devices;

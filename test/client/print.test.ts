@@ -35,6 +35,12 @@ function fullReport(change: Partial<RunReport> = {}): RunReport {
       { name: 'rule 2', matched: 0, changed: 0 },
     ],
     newKeys: 1_234,
+    sourceChanges: {
+      devices: { created: 1, deleted: 0, changed: 1_200 },
+      modules: { created: 0, deleted: 0, changed: 0 },
+      systemModules: { created: 0, deleted: 0, changed: 0 },
+      configurations: null,
+    },
     warnings: [{ code: 'STALE_PARENT', count: 4, samples: ['a', 'b\r\nc', 'd'] }],
     jobs: [{ hub: 'x', type: 'import', status: 'completed', seconds: 2, lines: 5 }],
     hubCalls: { 'a-rather-long-name-of-a-hub.azure-devices.net': { jobs: 4, polls: 12, other: 3 } },
@@ -64,6 +70,20 @@ describe('the report as text', () => {
     expect(text).toMatch(/^ {4}rule 2 +0 +0$/m);
     expect(text).toContain('new keys 1,234');
     expect(text).toContain('--keys-out');
+  });
+
+  it('says what changed on the source meanwhile', () => {
+    expect(text).toMatch(/^ {2}source meanwhile +created +deleted +changed$/m);
+    expect(text).toMatch(/^ {4}devices +1 +0 +1,200$/m);
+    expect(text).not.toMatch(/^ {4}modules +0/m);
+    const nothing = { created: 0, deleted: 0, changed: 0 };
+    const sourceChanges = {
+      devices: nothing,
+      modules: nothing,
+      systemModules: nothing,
+      configurations: null,
+    };
+    expect(reportText(fullReport({ sourceChanges }))).toContain('nothing changed since its first snapshot');
   });
 
   it('keeps within 80 columns', () => {

@@ -68,7 +68,7 @@ describe('authentication', () => {
     [selfSigned(THUMBPRINT, '89:AB'), 'THUMBPRINT_INVALID'],
     [selfSigned('xyz', null), 'THUMBPRINT_INVALID'],
     [{ authenticationText: AUTHORITY }, null],
-    [{ authenticationText: 'null' }, null],
+    [{ authenticationText: 'null' }, 'AUTHENTICATION_UNKNOWN'],
     [{ authenticationText: NO_AUTHENTICATION }, 'AUTHENTICATION_NONE'],
     [{ authenticationText: NO_AUTHENTICATION, moduleId: 'm' }, null],
   ])('authentication %#', (parts, expected) => {

@@ -19,6 +19,7 @@ import { recheckActivities } from './recheck.js';
 import { reconcileActivities } from './reconcile.js';
 import { reportActivities } from './report.js';
 import { transformActivities } from './transform.js';
+import { undoActivities } from './undo.js';
 
 export type { Deps } from './deps.js';
 
@@ -31,6 +32,7 @@ export function createActivities(deps: Deps) {
     ...backupExportActivities(deps),
     ...keylessActivities(deps),
     ...transformActivities(deps),
+    ...undoActivities(deps),
     ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),

@@ -1,10 +1,8 @@
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
-import { parseChange } from '../registry/change.js';
 import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
-import { identityOfLine } from '../registry/line.js';
 import { manifestContent, manifestKey } from '../registry/manifests.js';
 import type { Policy } from '../registry/policy.js';
-import { recordKey } from '../registry/record.js';
+import { KEPT_PLAN } from '../registry/undo.js';
 import { configurationChanges } from './configurations.js';
 import type { Deps } from './deps.js';
 import { changesIn } from './manifests.js';
@@ -47,24 +45,12 @@ export function planActivities({ connections }: Deps) {
       if (input.keep) {
         const { salt } = input;
         const writer = storage.writer(SHARED_CONTAINER, planBlob(input.run));
-        await writer.write(`${JSON.stringify({ plan: hash, run: input.run, policy, salt })}\n`);
+        await writer.write(
+          `${JSON.stringify({ version: KEPT_PLAN, plan: hash, run: input.run, policy, salt })}\n`,
+        );
         for (let partition = 0; partition < partitions; partition++) {
-          const written = new Set<string>();
-          for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
-            for await (const batch of ownLines(storage, work, name)) {
-              for (const text of batch) {
-                const { part, line } = parseChange(text);
-                const { deviceId, moduleId } = identityOfLine(line);
-                const key = recordKey(deviceId, moduleId);
-                // An update may be two lines.
-                if (written.has(key)) continue;
-                written.add(key);
-                const kind = part === 'create' || part === 'delete' ? part : 'update';
-                const digest = kind === 'delete' ? null : saltedDigest(salt, line);
-                await writer.write(`${JSON.stringify({ key, kind, digest })}\n`);
-              }
-            }
-          }
+          for await (const batch of ownLines(storage, work, workBlob.kept(pass, partition)))
+            for (const line of batch) await writer.write(`${line}\n`);
           for await (const { name } of storage.list(work, workBlob.manifests(pass, partition))) {
             for await (const change of changesIn(storage, work, name)) {
               const digest = saltedDigest(salt, manifestContent(change));

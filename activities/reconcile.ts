@@ -1,10 +1,11 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
 import { byRest, type Change, changesOf, parseChange, printChange } from '../registry/change.js';
 import { differingFields, isTwinField } from '../registry/compare.js';
-import { changeDigest } from '../registry/digest.js';
+import { contentOf } from '../registry/content.js';
+import { changeDigest, saltedDigest } from '../registry/digest.js';
 import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
-import { identityOfLine, parseLine } from '../registry/line.js';
+import { identityOfLine, parseDesiredLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
 import { makesKeys } from '../registry/new-keys.js';
 import type { Policy } from '../registry/policy.js';
@@ -16,6 +17,7 @@ import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { BY_REST } from '../registry/waves.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
+import { NewKeys } from './new-keys.js';
 import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, workBlob } from './work.js';
 
 /** What a run has sent so far: only its records may be sent again (design §5). */
@@ -38,6 +40,8 @@ export interface ReconcileInput {
   readonly own: OwnPlan | null;
   /** The snapshot that holds the configurations of the target that were there before the first write. */
   readonly configurations?: string;
+  /** Of the digests that stay of a plan; left out where this is no plan, or one of 0.1. */
+  readonly salt?: string;
   /** Whether the run is about the records of `workBlob.selected` only. Left out: about all. */
   readonly selected?: boolean;
   /** Whether what is desired is known without keys. Left out: no. */
@@ -71,6 +75,7 @@ export function reconcileActivities({ connections }: Deps) {
       const own = input.own && (await Own.read(storage, input, input.own));
       const out = new Changes(storage, input);
       const differences = storage.writer(work, workBlob.differences(pass, partition));
+      const kept = input.salt === undefined ? null : new KeptPlan(storage, input, input.salt);
       const judge = new Judge(input.policy, own, actualEdges);
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
@@ -87,8 +92,10 @@ export function reconcileActivities({ connections }: Deps) {
         const lines = due.byRest === true ? byRest(due.found) : changesOf(due.found, level);
         if (lines.some(({ change }) => makesKeys(change))) judge.newKeys(due.found.key);
         for (const { wave, change } of lines) await out.add(wave, change);
+        await kept?.add(due, lines[0]?.change);
       }
       await differences.close();
+      await kept?.close();
       return { ...judge.sum, lines: await out.close() };
     },
   };
@@ -378,6 +385,35 @@ class Own {
 function keyOfLine(line: string): RecordKey {
   const { deviceId, moduleId } = identityOfLine(line);
   return recordKey(deviceId, moduleId);
+}
+
+/** What stays of one partition of a plan after the run: whose each change is, its kind, and a digest of what it leaves. */
+class KeptPlan {
+  readonly #writer: BlobWriter;
+  readonly #keys: NewKeys;
+  readonly #salt: string;
+
+  constructor(storage: Storage, { work, pass, partition }: ReconcileInput, salt: string) {
+    this.#writer = storage.writer(work, workBlob.kept(pass, partition));
+    this.#keys = new NewKeys(storage, work);
+    this.#salt = salt;
+  }
+
+  /** @param change one of the lines that carry it out: each holds the whole record. */
+  async add({ kind, found: { key } }: Due, change: Change | undefined): Promise<void> {
+    const digest = kind === 'delete' || change === undefined ? null : await this.#digest(change);
+    await this.#writer.write(`${JSON.stringify({ key, kind, digest })}\n`);
+  }
+
+  /** Keys that the run makes count with their values, so that others in their place are seen. */
+  async #digest(change: Change): Promise<string | null> {
+    const read = parseDesiredLine((await this.#keys.filled(change)).line);
+    return read.kind === 'refused' ? null : saltedDigest(this.#salt, contentOf(read.record, read.parent));
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+  }
 }
 
 /** The changes of one partition: a stream per wave with a mark every thousand lines, and the digests for the hash. */

@@ -32,6 +32,10 @@ export const workBlob = {
   learnt: (container: string, partition: number) => `exports/${container}/learnt/${pad(partition)}`,
   /** What new keys are made from. */
   keySecret: 'key-secret',
+  /** What a rollback reads, by device: the plan, and the target before and after. */
+  undoPlan: (partition: number) => `undo/plan/${pad(partition)}`,
+  undoBefore: (partition: number) => `undo/before/${pad(partition)}`,
+  undoNow: (partition: number) => `undo/now/${pad(partition)}`,
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
   desiredConfigurations: 'configurations/desired',
   configurationChanges: 'configurations/changes',
@@ -49,6 +53,8 @@ export const workBlob = {
   /** The source's records of the first snapshot, as desired lines, and its lines of the second. */
   recheck: (side: 'before' | 'after', partition: number) => `recheck/${side}/${pad(partition)}`,
   differences: (pass: number, partition: number) => `pass-${pass}/differences/${pad(partition)}`,
+  /** What stays of a plan after the run. */
+  kept: (pass: number, partition: number) => `pass-${pass}/kept/${pad(partition)}`,
   digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,

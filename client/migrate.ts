@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, hubOf, loadRules } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { REGENERATE_KEYS } from '../registry/rules.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
+import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
@@ -174,7 +174,9 @@ async function start(
   const asked = { ...managedByOf(options, from), ...recheckOf(options, from) };
   const rules = rulesOf(options);
   refuseExisting(options.keysOut);
-  if (goal === 'migrate' && options.extra === 'delete' && !options.yes) await confirmDeletes(target);
+  if (goal === 'migrate' && options.extra === 'delete' && !options.yes) {
+    await confirm(`Records that only ${target} has will be deleted.`, '--extra delete asks first');
+  }
   storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
   const { existing, extra, maxDelete = null, strict } = options;
   await conduct(config, options, {
@@ -228,19 +230,6 @@ function rulesOf({ rules, orphans, keys }: MigrateOptions): Pick<MigrateInput, '
   if (rules !== undefined) return { rules: [...loadRules(rules), ...last], orphans: orphans ?? 'fail' };
   if (orphans === undefined) return last.length === 0 ? {} : { rules: last };
   throw new HubferryError('USAGE', '--orphans says what becomes of devices whose parent --rules leave out.');
-}
-
-/** Asks on a terminal; elsewhere deleting takes --yes. */
-async function confirmDeletes(target: string): Promise<void> {
-  const { stdin, stderr } = process;
-  if (!stdin.isTTY || !stderr.isTTY) {
-    throw new HubferryError('USAGE', '--extra delete asks first; without a terminal it needs --yes.');
-  }
-  const prompt = createInterface({ input: stdin, output: stderr });
-  const answer = await prompt.question(`Records that only ${target} has will be deleted. Go on? [y/N] `);
-  prompt.close();
-  if (!/^y(es)?$/i.test(answer.trim()))
-    throw new HubferryError('USAGE', 'Nothing was done.', 'Answer y to go on.');
 }
 
 function count(value: string): number {

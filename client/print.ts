@@ -211,7 +211,14 @@ export function errorLines(error: RunError, width: number): string[] {
   ];
 }
 
-const REPORTED: readonly RunReport['workflow'][] = ['migrate', 'plan', 'verify', 'snapshot', 'check'];
+const REPORTED: readonly RunReport['workflow'][] = [
+  'migrate',
+  'rollback',
+  'plan',
+  'verify',
+  'snapshot',
+  'check',
+];
 
 /** What `--json` prints of a command that failed before there was a run: the same members, as far as they apply. */
 export function failureReport(verb: string | undefined, failure: RunError): object {

@@ -40,6 +40,15 @@ export function newRunId(now = new Date()): string {
   return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
 }
 
+const RUN = /^\d{8}-\d{6}-[a-z0-9]{6}$/;
+
+/** @throws HubferryError USAGE for what is no RUN as `newRunId` makes it */
+export function checkRun(run: string): void {
+  if (RUN.test(run)) return;
+  const hint = '`hubferry list` shows the runs.';
+  throw new HubferryError('USAGE', `"${run}" names no run; RUN looks like 20260801-120000-ab12cd.`, hint);
+}
+
 /**
  * Starts a run, or attaches to the one that has the workflow id if it was given the same input.
  *
@@ -97,10 +106,14 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
   } catch {}
 }
 
+/** What writes to a hub, under the id that its target gives it. */
+export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'rollback'];
+
 /** The workflow that a report belongs to, if Temporal still runs it. */
 export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {
-  const id =
-    report.workflow === 'migrate' ? writerIdOf(report.target ?? '') : readerIdOf(report.workflow, report.run);
+  const id = WRITERS.includes(report.workflow)
+    ? writerIdOf(report.target ?? '')
+    : readerIdOf(report.workflow, report.run);
   const handle = client.workflow.getHandle(id);
   try {
     const { memo, status } = await handle.describe();

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { HubferryError } from '../registry/errors.js';
 import type { RunReport } from '../workflows/messages.js';
 import { look, timed } from './follow.js';
 import { refuseExisting, saveNewKeys } from './new-keys.js';
@@ -7,12 +6,9 @@ import { type CommonOptions, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
 import { describe } from './progress.js';
 import { printReport } from './run.js';
-import { lost, openHandle, readReport, readReports } from './runs.js';
+import { checkRun, lost, openHandle, readReport, readReports } from './runs.js';
 import { configOf, openSession, type Session } from './session.js';
 import { duration, fold, table, widthOf } from './text.js';
-
-/** RUN as `newRunId` makes it. */
-const RUN = /^\d{8}-\d{6}-[a-z0-9]{6}$/;
 
 interface StatusOptions extends CommonOptions {
   readonly keysOut?: string;
@@ -28,14 +24,7 @@ export function statusCommand(): Command {
     .option('--keys-out <file>', 'save the keys that the run made, and delete them from storage')
     .addHelpText('after', '\nExample:\n  hubferry status 20260801-120000-ab12cd')
     .action(async (run: string, options: StatusOptions) => {
-      if (!RUN.test(run)) {
-        const hint = '`hubferry list` shows the runs.';
-        throw new HubferryError(
-          'USAGE',
-          `"${run}" names no run; RUN looks like 20260801-120000-ab12cd.`,
-          hint,
-        );
-      }
+      checkRun(run);
       const config = configOf(options);
       refuseExisting(options.keysOut);
       const stored = await readReport(config, run);

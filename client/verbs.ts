@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
+import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
 import { listCommand, statusCommand } from './status.js';
@@ -13,6 +14,7 @@ export const VERBS: readonly (() => Command)[] = [
   migrateCommand,
   planCommand,
   verifyCommand,
+  rollbackCommand,
   snapshotCommand,
   checkCommand,
   statusCommand,

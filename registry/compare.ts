@@ -21,7 +21,8 @@ export type Field =
 export const isTwinField = (field: Field): boolean => field === 'tags' || field === 'desired';
 
 const THUMBPRINTS = ['primaryThumbprint', 'secondaryThumbprint'] as const;
-const CREDENTIALS = ['primaryKey', 'secondaryKey', ...THUMBPRINTS] as const;
+/** What an authentication is made of beside its type. */
+export const CREDENTIALS = ['primaryKey', 'secondaryKey', ...THUMBPRINTS] as const;
 
 /**
  * The fields in which a record of the target differs from the desired one, in a fixed order (design §6).

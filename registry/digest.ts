@@ -38,11 +38,11 @@ export function planHash(digests: Buffer, policy: Policy): string {
 }
 
 /**
- * What stays of a desired line after a run: enough to see whether a record is still what the run left, but of no use
- * for finding the keys in it without the salt. HMAC-SHA-256, hex.
+ * What stays of a planned record's content after a run: enough to see whether a record is still what the run left, but
+ * of no use for finding the keys in it without the salt. HMAC-SHA-256, hex.
  */
-export function saltedDigest(salt: string, desiredLine: string): string {
-  return createHmac('sha256', salt).update(desiredLine).digest('hex');
+export function saltedDigest(salt: string, content: string): string {
+  return createHmac('sha256', salt).update(content).digest('hex');
 }
 
 /** A sorted copy. First by the leading 16 bits, so that a million digests make small heaps to sort in the usual way. */

@@ -98,6 +98,12 @@ export const ERRORS = {
     'The hub’s job passed its deadline. Look at the hub’s jobs, then run the same command again.',
   ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
+  RUN_NOT_UNDOABLE: final(
+    'Only a run of `migrate` or `rollback` that came as far as its plan can be undone.',
+  ),
+  PLAN_NOT_KEPT: final(
+    'Restore the snapshot from before the run: `hubferry migrate snapshot:ID TARGET --existing overwrite`.',
+  ),
   LEDGER_UNBALANCED: final(
     'Counts do not add up, so nothing can be proven. Please report this with the run’s report.',
   ),

@@ -56,6 +56,7 @@ export async function compare(
   const sourceEdges = desired.edges ?? desired.ruled?.edges ?? desired.snapshot;
   const { work } = run;
   const targetSnapshot = actual.id;
+  const salt = uuid4();
   const pass = run.nextPass();
   const policy = { existing: input.existing, extra: input.extra ?? 'keep' };
   await transfer.partition({
@@ -78,6 +79,7 @@ export async function compare(
         policy,
         own,
         configurations: own?.before ?? targetSnapshot,
+        ...(own === null ? { salt } : {}),
         ...(desired.selected === true ? { selected: true } : {}),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
       }),
@@ -95,7 +97,7 @@ export async function compare(
     partitions,
     policy,
     run: input.run,
-    salt: uuid4(),
+    salt,
     keep: own === null,
     manifests: manifests !== null,
     configurations: configurations !== null,

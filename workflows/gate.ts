@@ -69,7 +69,7 @@ export function refuse(
     );
   }
   refuseConfigurations(run, input, plan.configurations);
-  if (plan.delete > 0) refuseDeletes(input, plan, source, target);
+  if (plan.delete > 0 && input.maxDelete !== 'own') refuseDeletes(input, plan, source, target);
   const more = plan.create + (manifests?.added ?? 0);
   if (more > 0 && target.records + more > room.maxRecords) {
     fail(
@@ -102,7 +102,7 @@ function refuseDeletes(
         `Snapshot ${id} has ${devices} devices, but ${hub} counted ${counted}, so nobody can say what is extra on ${host}. Nothing was written.`,
       );
   }
-  const most = input.maxDelete ?? Math.floor(target.records * DELETABLE);
+  const most = typeof input.maxDelete === 'number' ? input.maxDelete : Math.floor(target.records * DELETABLE);
   if (plan.delete > most)
     fail(
       'TOO_MANY_DELETES',

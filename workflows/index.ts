@@ -3,4 +3,5 @@ export { check } from './check.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';
+export { rollback } from './rollback.js';
 export { snapshot } from './snapshot.js';

@@ -49,8 +49,8 @@ export interface WriteInput extends RunInput {
   readonly existing: Policy['existing'];
   /** Left out: keep. */
   readonly extra?: Policy['extra'];
-  /** Deletes at most; left out or null: a tenth of what the target holds. */
-  readonly maxDelete?: number | null;
+  /** Deletes at most; left out or null: a tenth of what the target holds. `own`: only what a plan of ours made. */
+  readonly maxDelete?: number | null | 'own';
   readonly strict: boolean;
 }
 
@@ -66,6 +66,14 @@ export interface MigrateInput extends WriteInput {
   readonly managedBy?: boolean;
   /** Whether a hub that is the source is exported again at the end, to count what changed there. Left out: no. */
   readonly recheckSource?: boolean;
+}
+
+/** Undoes a run on its target, as far as nobody else has written there since. */
+export interface RollbackInput extends WriteInput {
+  /** RUN of the run that is undone. */
+  readonly undone: string;
+  /** The target's snapshot from before it. */
+  readonly before: string;
 }
 
 export interface SnapshotInput extends RunInput {
@@ -116,7 +124,7 @@ export type Phase =
 /** The object that `--json` prints, that `status` shows while the run goes on, and that `runs/<RUN>.json` keeps. */
 export interface RunReport {
   run: string;
-  workflow: 'migrate' | 'plan' | 'verify' | 'snapshot' | 'check';
+  workflow: 'migrate' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check';
   outcome: Outcome;
   phase: Phase;
   source: string;

@@ -143,6 +143,26 @@ describe('migrate', () => {
   );
 
   it(
+    'is undone by rollback, which asks first',
+    async () => {
+      scene.hub('old').load(generateFleet({ devices: 30, seed: 2, plain: true }));
+      const { report } = await scene.json('migrate', 'old', 'new');
+      const asked = await scene.hubferry('rollback', report.run);
+      expect(asked).toMatchObject({ code: 2, stdout: '' });
+      expect(asked.stderr).toContain('rollback asks first; without a terminal it needs --yes');
+      const undone = await scene.hubferry('rollback', report.run, '--yes');
+      expect(undone.code).toBe(0);
+      expect(undone.stdout).toContain(`run:${report.run}`);
+      expect(undone.stdout).toMatch(/planned +30 = applied 30/);
+      expect(essence(scene.hub('new').dump())).toEqual({});
+      const plan = await scene.json('plan', 'old', 'new');
+      const { code, report: refused } = await scene.json('rollback', plan.report.run, '--yes');
+      expect({ code, error: refused.error?.code }).toEqual({ code: 1, error: 'RUN_NOT_UNDOABLE' });
+    },
+    PATIENCE * 2,
+  );
+
+  it(
     'ends with 3 when a record is refused; the others arrive',
     async () => {
       load(20);

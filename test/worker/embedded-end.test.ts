@@ -50,7 +50,7 @@ describe('idle', () => {
 
   test('ends when its folder is removed', async () => {
     const status = await start(stand.config, { idle: 1_000 });
-    rmSync(stand.home.folder, { recursive: true });
+    rmSync(stand.home.folder, { recursive: true, maxRetries: 20 });
     await until('all is gone', () => allGone(status));
   });
 });

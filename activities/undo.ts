@@ -1,0 +1,264 @@
+import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import type { Storage } from '../azure/storage.js';
+import { printIdentity } from '../registry/change.js';
+import { saltedDigest } from '../registry/digest.js';
+import { HubferryError } from '../registry/errors.js';
+import { parseLine, printDesiredLine } from '../registry/line.js';
+import { partitionCount, partitionOf } from '../registry/partition.js';
+import { isSystemModule, type RecordKey, type RegistryRecord, recordKey } from '../registry/record.js';
+import { type EdgeTable, parentOf } from '../registry/scopes.js';
+import { KEPT_PLAN, type KeptChange, type KeptPlanHeader, type Placed, undoingOf } from '../registry/undo.js';
+import { snapshotLines } from './backup-export.js';
+import type { Deps } from './deps.js';
+import { PartitionWriters } from './partitions.js';
+import { type Sampled, Sampler } from './sampler.js';
+import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
+
+export interface UndoInput {
+  readonly account: string;
+  readonly work: string;
+  /** RUN of the run that is undone. */
+  readonly undone: string;
+  /** The target's snapshot from before it, and one from now. */
+  readonly before: string;
+  readonly now: string;
+  /** Of the larger one. */
+  readonly bytes: number;
+  readonly partitionBytes: number;
+  readonly maxLineBytes: number;
+}
+
+export interface UndoResult {
+  readonly partitions: number;
+  /** Records that are to be as they were before the run; others of its plan were not there. */
+  readonly restored: number;
+  /** What is not as the run left it, or has something of others below it: left alone. */
+  readonly foreign: Sampled;
+  /** Of those: records that were there before the run. */
+  readonly foreignBefore: number;
+  /** System modules and configurations that the run wrote, and those that went with a device that it deleted. */
+  readonly beside: Sampled;
+}
+
+export function undoActivities({ connections }: Deps) {
+  return {
+    /**
+     * Turns what stays of a run's plan, and the target's snapshot from before it, into a desired state: what the run
+     * changed as it was before, as far as it still is what the run left. Only these records are selected.
+     *
+     * @throws HubferryError PLAN_NOT_KEPT where nobody knows what the run did; SNAPSHOT_… for a damaged snapshot.
+     */
+    async undo(input: UndoInput): Promise<UndoResult> {
+      const storage = connections.storage(input.account);
+      const partitions = partitionCount(input.bytes, input.partitionBytes);
+      const edges = {
+        before: await edgeTableOf(storage, input.before),
+        now: await edgeTableOf(storage, input.now),
+      };
+      const plan = await splitPlan(storage, input, partitions);
+      await splitSnapshot(storage, input, input.before, partitions, workBlob.undoBefore);
+      await splitSnapshot(storage, input, input.now, partitions, workBlob.undoNow);
+      const undo = new Undo(storage, input, plan, edges);
+      for (let partition = 0; partition < partitions; partition++)
+        await undo.partition(partition, partitions);
+      return { partitions, ...(await undo.end(partitions)) };
+    },
+  };
+}
+
+/** What the file of a plan says beside its records. */
+interface Plan {
+  readonly salt: string;
+  readonly beside: Sampler;
+}
+
+const MANIFEST = '/$manifest';
+
+/** Splits the changes of records by device; others are only counted. */
+async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitions: number): Promise<Plan> {
+  const unknown = (why: string): HubferryError =>
+    new HubferryError('PLAN_NOT_KEPT', `The plan of run ${undone} ${why}, so nobody can say what it did.`);
+  const writers = new PartitionWriters(storage, work, workBlob.undoPlan);
+  const beside = new Sampler();
+  let header: KeptPlanHeader | null = null;
+  for await (const batch of ownLines(storage, SHARED_CONTAINER, planBlob(undone))) {
+    for (const line of batch) {
+      if (header === null) {
+        header = JSON.parse(line) as KeptPlanHeader;
+        if (header.version !== KEPT_PLAN) throw unknown('was kept by another release, in another form');
+        continue;
+      }
+      const { key, configuration } = JSON.parse(line) as Partial<KeptChange> & { configuration?: string };
+      if (configuration !== undefined) beside.add(`configuration ${configuration}`);
+      else if (key?.endsWith(MANIFEST) === true)
+        beside.add(`system modules of ${key.slice(0, -MANIFEST.length)}`);
+      else if (key !== undefined) await writers.write(partitionOf(deviceOf(key), partitions), line);
+    }
+  }
+  await writers.close();
+  if (header === null) throw unknown('is not in storage');
+  return { salt: header.salt, beside };
+}
+
+const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
+
+async function splitSnapshot(
+  storage: Storage,
+  { work, maxLineBytes }: UndoInput,
+  snapshot: string,
+  partitions: number,
+  blob: (partition: number) => string,
+): Promise<void> {
+  const writers = new PartitionWriters(storage, work, blob);
+  for await (const { record, text } of snapshotLines(storage, snapshot, maxLineBytes)) {
+    if (record) await writers.write(partitionOf(record.deviceId, partitions), text ?? '');
+  }
+  await writers.close();
+}
+
+/** Records of one partition by key. */
+type Records = ReadonlyMap<RecordKey, Placed>;
+
+/** A device that is to be removed, unless others have put something below it. */
+interface Removal {
+  readonly key: RecordKey;
+  readonly record: RegistryRecord;
+}
+
+/** Decides partition by partition; edge devices at the end, since what hangs below them may be in any partition. */
+class Undo {
+  readonly #storage: Storage;
+  readonly #input: UndoInput;
+  readonly #plan: Plan;
+  readonly #edges: { readonly before: EdgeTable; readonly now: EdgeTable };
+  readonly #desired: PartitionWriters;
+  readonly #selected: PartitionWriters;
+  readonly #foreign = new Sampler();
+  readonly #removals: Removal[] = [];
+  /** Edge devices below which something is that stays. */
+  readonly #needed = new Set<string>();
+  #restored = 0;
+  #foreignBefore = 0;
+
+  constructor(
+    storage: Storage,
+    input: UndoInput,
+    plan: Plan,
+    edges: { readonly before: EdgeTable; readonly now: EdgeTable },
+  ) {
+    this.#storage = storage;
+    this.#input = input;
+    this.#plan = plan;
+    this.#edges = edges;
+    this.#desired = new PartitionWriters(storage, input.work, workBlob.desired);
+    this.#selected = new PartitionWriters(storage, input.work, workBlob.selected);
+  }
+
+  async partition(partition: number, partitions: number): Promise<void> {
+    const before = await this.#read(workBlob.undoBefore(partition), this.#edges.before);
+    const now = await this.#read(workBlob.undoNow(partition), this.#edges.now);
+    const planned = new Map<RecordKey, KeptChange>();
+    for (const line of await allOwnLines(this.#storage, this.#input.work, workBlob.undoPlan(partition))) {
+      const change = JSON.parse(line) as KeptChange;
+      planned.set(change.key, change);
+    }
+    withModulesOfDeleted(planned, before);
+    const removed = new Map<RecordKey, Removal>();
+    const restored = new Set<RecordKey>();
+    const digestOf = (content: string): string => saltedDigest(this.#plan.salt, content);
+    for (const change of planned.values()) {
+      const { key } = change;
+      const was = before.get(key) ?? null;
+      const is = now.get(key) ?? null;
+      if (was !== null && isSystemModule(was.record)) {
+        if (holdsAnything(was.record)) this.#plan.beside.add(`system module ${key}`);
+        continue;
+      }
+      const undoing = undoingOf(change, was, is, digestOf);
+      if (undoing === 'foreign') {
+        this.#leave(key);
+        if (was !== null) this.#foreignBefore += 1;
+      } else if (undoing === 'remove' && is !== null) removed.set(key, { key, record: is.record });
+      else if (was !== null) {
+        restored.add(key);
+        await this.#restore(partition, was);
+      }
+    }
+    // What is restored hangs where it did before the run, and that is below nothing the run made.
+    const stays = (key: RecordKey): boolean => !removed.has(key) && !restored.has(key);
+    for (const [key, { record, parent }] of now) {
+      if (!stays(key) || isSystemModule(record)) continue;
+      if (record.moduleId === null) {
+        if (parent !== null) this.#needed.add(parent);
+        continue;
+      }
+      const device = recordKey(record.deviceId, null);
+      if (removed.delete(device)) this.#leave(device);
+    }
+    for (const removal of removed.values()) {
+      if (removal.record.moduleId === null && removal.record.iotEdge) this.#removals.push(removal);
+      else await this.#remove(removal, partitions);
+    }
+  }
+
+  /** Those edge devices that nothing hangs below any more go, too. */
+  async end(partitions: number): Promise<Omit<UndoResult, 'partitions'>> {
+    const { now } = this.#edges;
+    const removals = new Map(this.#removals.map((removal) => [removal.record.deviceId, removal]));
+    const keep = (id: string): void => {
+      const removal = removals.get(id);
+      if (removal === undefined) return;
+      removals.delete(id);
+      this.#leave(removal.key);
+      const parent = now.parentOf(id);
+      if (parent !== null) keep(parent);
+    };
+    for (const id of this.#needed) keep(id);
+    for (const removal of removals.values()) await this.#remove(removal, partitions);
+    await this.#desired.close();
+    await this.#selected.close();
+    return {
+      restored: this.#restored,
+      foreign: this.#foreign.result(),
+      foreignBefore: this.#foreignBefore,
+      beside: this.#plan.beside.result(),
+    };
+  }
+
+  #leave(key: RecordKey): void {
+    this.#foreign.add(key);
+  }
+
+  async #restore(partition: number, { record, parent }: Placed): Promise<void> {
+    this.#restored += 1;
+    await this.#desired.write(partition, printDesiredLine(record, parent));
+    await this.#selected.write(partition, printIdentity(record));
+  }
+
+  async #remove({ record }: Removal, partitions: number): Promise<void> {
+    await this.#selected.write(partitionOf(record.deviceId, partitions), printIdentity(record));
+  }
+
+  async #read(blob: string, edges: EdgeTable): Promise<Records> {
+    const records = new Map<RecordKey, Placed>();
+    for (const line of await allOwnLines(this.#storage, this.#input.work, blob)) {
+      const record = parseLine(line);
+      const { parent } = parentOf(record, edges);
+      records.set(recordKey(record.deviceId, record.moduleId), { record, parent });
+    }
+    return records;
+  }
+}
+
+/** The service makes the empty ones again by itself. */
+const holdsAnything = ({ tags, desired }: RegistryRecord): boolean =>
+  Object.keys(tags).length + Object.keys(desired).length > 0;
+
+/** A device that is deleted takes its modules along, which the plan need not name. */
+function withModulesOfDeleted(planned: Map<RecordKey, KeptChange>, before: Records): void {
+  for (const [key, { record }] of before) {
+    if (record.moduleId === null || planned.has(key)) continue;
+    const device = planned.get(recordKey(record.deviceId, null));
+    if (device?.kind === 'delete') planned.set(key, { key, kind: 'delete', digest: null });
+  }
+}

@@ -1,0 +1,52 @@
+import { contentOf } from './content.js';
+import type { ChangeKind } from './reconcile.js';
+import type { RecordKey, RegistryRecord } from './record.js';
+
+/** What stays of one change of a plan after its run. */
+export interface KeptChange {
+  readonly key: RecordKey;
+  readonly kind: ChangeKind;
+  /** Salted digest of what the change leaves; null for a delete. */
+  readonly digest: string | null;
+}
+
+/** A record with its parent by device id. */
+export interface Placed {
+  readonly record: RegistryRecord;
+  readonly parent: string | null;
+}
+
+/**
+ * What undoing a change takes: nothing, where the record is as it was before the run; to make it as it was; to remove it;
+ * or nothing, since it is not what the run left: somebody has written to it since.
+ */
+export type Undoing = 'as before' | 'restore' | 'remove' | 'foreign';
+
+/**
+ * Says what undoing one change takes. What a run never did leaves its record as it was, so it needs no list of that.
+ *
+ * @param before the record as the run found it, and `now`; null where there was, or is, none.
+ * @param digestOf the salted digest of a content, as the plan's.
+ */
+export function undoingOf(
+  { kind, digest }: KeptChange,
+  before: Placed | null,
+  now: Placed | null,
+  digestOf: (content: string) => string,
+): Undoing {
+  const content = now && contentOf(now.record, now.parent);
+  const was = before && contentOf(before.record, before.parent);
+  if (content === was) return 'as before';
+  if (kind === 'delete') return now === null ? 'restore' : 'foreign';
+  if (content === null || digestOf(content) !== digest) return 'foreign';
+  return before === null ? 'remove' : 'restore';
+}
+
+/** The header of the file that keeps a plan. */
+export interface KeptPlanHeader {
+  readonly version: number;
+  readonly salt: string;
+}
+
+/** The form of the files that this release writes and can undo: digests are of what records hold. */
+export const KEPT_PLAN = 2;

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { contentOf } from '../../registry/content.js';
+import { saltedDigest } from '../../registry/digest.js';
+import { parseLine } from '../../registry/line.js';
+import type { ChangeKind } from '../../registry/reconcile.js';
+import { recordKey } from '../../registry/record.js';
+import { type Placed, undoingOf } from '../../registry/undo.js';
+
+const digestOf = (content: string): string => saltedDigest('salt', content);
+const placed = (level: number, parent: string | null = null): Placed => ({
+  record: parseLine(JSON.stringify({ id: 'a', status: 'enabled', tags: { level } })),
+  parent,
+});
+const left = placed(2);
+const undoing = (kind: ChangeKind, before: Placed | null, now: Placed | null): string => {
+  const digest = kind === 'delete' ? null : digestOf(contentOf(left.record, left.parent));
+  return undoingOf({ key: recordKey('a', null), kind, digest }, before, now, digestOf);
+};
+
+test.each([
+  ['create', null, left, 'remove'],
+  ['create', null, null, 'as before'],
+  ['create', null, placed(3), 'foreign'],
+  ['create', null, placed(2, 'edge'), 'foreign'],
+  ['update', placed(1), left, 'restore'],
+  ['update', placed(1), placed(1), 'as before'],
+  ['update', placed(1), placed(3), 'foreign'],
+  ['update', placed(1), null, 'foreign'],
+  ['delete', placed(1), null, 'restore'],
+  ['delete', placed(1), placed(1), 'as before'],
+  ['delete', placed(1), placed(3), 'foreign'],
+] as const)('a %s of %j that is %j now: %s', (kind, before, now, expected) => {
+  expect(undoing(kind, before, now)).toBe(expected);
+});

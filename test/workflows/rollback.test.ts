@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import type { FleetRecord } from '../../simulator/index.js';
+import type { RollbackInput, RunReport } from '../../workflows/messages.js';
+import { writerIdOf } from '../../workflows/messages.js';
+import { essence, FAST, openTestStand, sharedServices, type TestStand, testRun } from '../support/stand.js';
+
+let stand: TestStand;
+beforeAll(async () => {
+  stand = await openTestStand(sharedServices(inject));
+});
+afterAll(() => stand.close());
+beforeEach(() => {
+  for (const name of ['old', 'new']) stand.hub(name).reset();
+});
+
+const keys = (n: number) => ({
+  type: 'sas' as const,
+  primaryKey: Buffer.alloc(32, n).toString('base64'),
+  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
+});
+
+const fleet: FleetRecord[] = [
+  { deviceId: 'gw', iotEdge: true, authentication: keys(1) },
+  { deviceId: 'below', iotEdge: true, parent: 'gw', authentication: keys(2) },
+  { deviceId: 'leaf', parent: 'below', authentication: keys(3), tags: { b: 1.5, a: { z: 1, y: [true] } } },
+  { deviceId: 'there', authentication: keys(4), status: 'disabled', statusReason: 'x', tags: { a: 1 } },
+  { deviceId: 'there', moduleId: 'm', authentication: keys(5), desired: { a: 1 } },
+  { deviceId: 'moved', parent: 'gw', authentication: keys(6) },
+  { deviceId: 'plain', authentication: keys(7) },
+  { deviceId: 'equal', authentication: keys(8) },
+];
+const before: FleetRecord[] = [
+  { deviceId: 'there', authentication: keys(40), tags: { b: 2 } },
+  { deviceId: 'there', moduleId: 'm', authentication: keys(5), desired: { a: 0, c: { d: 1 } } },
+  { deviceId: 'moved', authentication: keys(6), desired: { q: 1 } },
+  { deviceId: 'equal', authentication: keys(8) },
+  { deviceId: 'gone', authentication: keys(9), tags: { t: 1 } },
+  { deviceId: 'gone', moduleId: 'm', authentication: keys(10), desired: { u: 1 } },
+];
+
+async function migrated(): Promise<RunReport> {
+  stand.hub('old').load(fleet);
+  stand.hub('new').load(before);
+  const report = await stand.migrated({ existing: 'overwrite', extra: 'delete', maxDelete: 5 });
+  expect(report).toMatchObject({ error: null, outcome: 'verified' });
+  return report;
+}
+
+async function rolledBack({ run: undone, target, snapshots }: RunReport): Promise<RunReport> {
+  const {
+    target: host,
+    account,
+    taskQueue,
+  } = { target: target ?? '', account: stand.storage.account, taskQueue: stand.taskQueue };
+  const input: RollbackInput = {
+    run: testRun(),
+    account,
+    settings: FAST,
+    undone,
+    before: snapshots.target ?? '',
+    target: { host },
+    existing: 'overwrite',
+    extra: 'delete',
+    maxDelete: 'own',
+    strict: false,
+  };
+  const handle = await stand.client.workflow.start('rollback', {
+    workflowId: writerIdOf(host),
+    taskQueue,
+    args: [input],
+  });
+  return await stand.reportOf(handle);
+}
+
+const held = () => essence(stand.hub('new').dump());
+
+test('a rollback leaves the hub as before the run, and is undone by another', async () => {
+  const run = await migrated();
+  const after = held();
+  const report = await rolledBack(run);
+  expect(report).toMatchObject({
+    error: null,
+    outcome: 'verified',
+    warnings: [],
+    ledger: { source: 5, filtered: 0, desired: 5, create: 2, update: 3, delete: 4, applied: 9 },
+    verify: { match: 5, extra: 0 },
+  });
+  stand.hub('old').reset();
+  stand.hub('old').load(before);
+  expect(held()).toEqual(essence(stand.hub('old').dump()));
+
+  const again = await rolledBack(report);
+  expect(again).toMatchObject({ error: null, outcome: 'verified', warnings: [] });
+  expect(held()).toEqual(after);
+});
+
+test('what others have written since survives, and is named', async () => {
+  const run = await migrated();
+  const foreign: FleetRecord[] = [
+    { deviceId: 'plain', moduleId: 'theirs', authentication: keys(50) },
+    { deviceId: 'theirs', parent: 'below', authentication: keys(51) },
+  ];
+  stand.hub('new').load(foreign);
+  stand
+    .hub('new')
+    .load([{ deviceId: 'moved', parent: 'gw', authentication: keys(6), statusReason: 'theirs' }]);
+  const report = await rolledBack(run);
+  expect(report).toMatchObject({ error: null, outcome: 'differences' });
+  expect(report.warnings).toEqual([
+    {
+      code: 'CHANGED_SINCE_RUN',
+      count: 4,
+      samples: expect.arrayContaining(['moved', 'plain', 'below', 'gw']),
+    },
+  ]);
+  const names = 'below/ equal/ gone/ gone/m gw/ moved/ plain/ plain/theirs theirs/ there/ there/m';
+  expect(Object.keys(held()).toSorted()).toEqual(names.split(' '));
+  expect(held()).toMatchObject({ 'moved/': { statusReason: 'theirs' } });
+});
+
+test('where nobody knows what a run did, nothing is undone', async () => {
+  const run = await migrated();
+  const report = await rolledBack({ ...run, run: '20200101-000000-nobody' });
+  expect(report).toMatchObject({ outcome: 'failed', error: { code: 'PLAN_NOT_KEPT' } });
+  expect(report.jobs.filter(({ type }) => type === 'import')).toEqual([]);
+});

@@ -46,6 +46,8 @@ export interface CompareManifestsInput {
 export interface ManifestPart extends ManifestTotals {
   /** Blobs of manifests to send. */
   readonly chunks: number;
+  /** Edge devices whose manifest is to be sent; not in histories of 0.1. */
+  readonly sends?: number;
 }
 
 export interface SendManifestsInput {
@@ -86,7 +88,7 @@ export function manifestActivities({ connections }: Deps) {
           if (change !== null) await out.add(change);
         }
       }
-      return { ...judge.sum, chunks: await out.close() };
+      return { ...judge.sum, ...(await out.close()) };
     },
 
     /**
@@ -143,8 +145,8 @@ class ManifestWriter {
     if (this.#lines.length === CHUNK) await this.#flush();
   }
 
-  /** @returns the number of blobs. */
-  async close(): Promise<number> {
+  /** @returns the number of blobs, and of manifests in them. */
+  async close(): Promise<{ chunks: number; sends: number }> {
     const { work, pass, partition } = this.#input;
     await this.#flush();
     if (this.#digests.length > 0) {
@@ -152,7 +154,7 @@ class ManifestWriter {
       await writer.write(Buffer.concat(this.#digests));
       await writer.close();
     }
-    return this.#chunks;
+    return { chunks: this.#chunks, sends: this.#digests.length };
   }
 
   async #flush(): Promise<void> {

@@ -17,6 +17,9 @@ export interface PreflightAnswer {
   readonly host: string;
   readonly calls: HubCalls;
   readonly maxRecords: number;
+  /** Not in histories of 0.1. */
+  readonly tier?: string;
+  readonly units?: number;
 }
 
 export function preflightActivities({ connections }: Deps) {
@@ -40,10 +43,10 @@ export function preflightActivities({ connections }: Deps) {
       return Promise.all(
         hosts.map(async (host) => {
           const hub = connections.hub(host);
-          const { maxRecords } = connections.hubConfig(host);
+          const { maxRecords, tier, units } = connections.hubConfig(host);
           await connections.jobContainers(host, account).check();
           await hub.statistics();
-          return { host, calls: hub.takeCalls(), maxRecords };
+          return { host, calls: hub.takeCalls(), maxRecords, tier, units };
         }),
       );
     },

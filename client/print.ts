@@ -1,8 +1,9 @@
+import type { Work } from '../registry/estimate.js';
 import type { PartLedger } from '../registry/ledger.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
-import { count, duration, fold, plain, table } from './text.js';
+import { count, duration, estimate, fold, plain, table } from './text.js';
 
 type RunError = NonNullable<RunReport['error']>;
 
@@ -46,6 +47,7 @@ export function reportText(report: RunReport, width = 80): string {
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
+  if (report.work && report.outcome === 'planned') lines.push(...workLines(report.work, width));
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
   if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
@@ -73,6 +75,33 @@ export function reportText(report: RunReport, width = 80): string {
   if (report.report) lines.push(`  report ${report.report}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   return lines.join('\n');
+}
+
+/** What a plan sends, wave by wave, and how long that may take. */
+function workLines({ waves, exports, calls, seconds }: Work, width: number): string[] {
+  const rows = waves.map(({ wave, lines, jobs }) => [`    ${wave}`, count(lines), count(jobs)]);
+  const said = Object.entries({
+    applyConfigurationContent: calls.applyConfigurationContent,
+    'about configurations': calls.configurations,
+    'queries of scopes': calls.scopes,
+  }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
+  const times = Object.entries({ imports: seconds.imports, exports: seconds.exports, calls: seconds.calls })
+    .filter(([, time]) => time > 0)
+    .map(([name, time]) => `${name} ${estimate(time * 1000)}`);
+  const rate = seconds.exportRate === 'measured' ? ', exports at the rate of this run’s own' : '';
+  return [
+    ...(rows.length > 0
+      ? table([['  to be sent', 'lines', 'jobs'], ...rows], [1, 2])
+      : ['  nothing to be sent']),
+    ...(exports > 0 ? [`    and ${exports} ${exports === 1 ? 'export' : 'exports'} to prove it`] : []),
+    ...(said.length > 0 ? fold(`    calls: ${said.join(', ')}`, width) : []),
+    ...(times.length > 0
+      ? fold(
+          `    about ${estimate(seconds.total * 1000)} (${times.join(', ')}; at documented rates${rate})`,
+          width,
+        )
+      : []),
+  ];
 }
 
 /** The outcome in words, with what is open by its counts. */

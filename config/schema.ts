@@ -52,7 +52,10 @@ const hubMembers = z.strictObject({
       'The managed identity of the hub that opens the containers of its jobs; left out, each gets a SAS.',
     ),
   readOnly: z.boolean().default(false).describe('Refuse everything that would change this hub.'),
-  tier: z.enum(TIERS).default('S1').describe('Of the hub, with `units`. Nothing depends on it yet.'),
+  tier: z
+    .enum(TIERS)
+    .default('S1')
+    .describe('Of the hub, with `units`. The estimate of a plan’s time depends on them.'),
   units: z.int().min(1).max(200).default(1),
   // The documented limit for devices plus modules, on every paid tier.
   maxRecords: z.int().min(1).default(1_000_000).describe('Devices plus modules that the hub takes.'),

@@ -1,4 +1,5 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
+import type { HubSize } from '../registry/estimate.js';
 import { compare, type Desired, type Difference, plannedOf } from './compare.js';
 import { bookConfigurations, refuseConfigurations } from './configurations.js';
 import { fail } from './failure.js';
@@ -6,6 +7,7 @@ import { bookManifestPlan } from './manifests.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
+import { bookWork } from './work.js';
 
 /** The source's snapshot, and the target's from before the first write, outlive the run. */
 export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
@@ -16,6 +18,7 @@ export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotIn
 /** What the target's configuration says of it. */
 export interface Room {
   readonly maxRecords: number;
+  readonly size: HubSize;
 }
 
 /** Books what the first comparison found; every later one is booked by `bookArrival`. */
@@ -132,6 +135,7 @@ export async function freshened(
   }
   // The hash is of the changes; what they are not about may have changed too.
   bookPlan(run, fresh);
+  bookWork(run, input, fresh, again, room);
   refuse(run, input, fresh, source, again, room);
   return fresh;
 }

@@ -10,6 +10,8 @@ import type { Run } from './run.js';
 export interface ManifestDifference extends ManifestTotals {
   /** Blobs of manifests to send, by partition. */
   readonly chunks: readonly number[];
+  /** Edge devices whose manifest is to be sent. */
+  readonly sends: number;
 }
 
 /** Whether manifests are to be sent. */
@@ -49,7 +51,8 @@ export async function compareManifests(
     ),
   );
   const sum = parts.reduce<ManifestTotals>(addManifestTotals, emptyManifestTotals());
-  return { ...sum, chunks: parts.map(({ chunks }) => chunks) };
+  const sends = parts.reduce((all, part) => all + (part.sends ?? 0), 0);
+  return { ...sum, chunks: parts.map(({ chunks }) => chunks), sends };
 }
 
 /** Books what the plan does with system modules. */

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
+import type { Work } from '../registry/estimate.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
@@ -137,6 +138,8 @@ export interface RunReport {
   /** `configurations`: null where nobody knows those of the source. */
   ledger: Ledger & { systemModules: PartLedger; configurations: PartLedger | null };
   verify: VerifyCounts | null;
+  /** What the plan sends and how long that may take, in runs that write or would. */
+  work?: Work;
   /** What each rule did, in runs that have rules. */
   rules?: RuleTally[];
   /** What changed on the source since its first snapshot, where that was asked for. */

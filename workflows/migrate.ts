@@ -13,6 +13,7 @@ import { reconciled, verdict } from './reconcile.js';
 import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
+import { bookWork, warnOfRoom } from './work.js';
 
 /**
  * Makes the target's registry equal to the source's, and proves it:
@@ -55,7 +56,9 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
       const compared = await verdict(run, input, plan, plan);
       return rechecked(run, input, from, comparedConfigurations(run, plan.configurations, compared));
     }
+    bookWork(run, input, plan, before, room);
     refuse(run, input, plan, from, before, room);
+    warnOfRoom(run, input, plan, before, room);
     warnOfEffects(run, plan.configurations, plan.create + plan.update);
     warnOfNewKeys(run, plan);
     if (input.goal === 'plan') return 'planned';
@@ -85,9 +88,9 @@ async function preflight(run: Run, input: MigrateInput): Promise<Room> {
   const { account, target } = input;
   const answers = await run.activities.ask.preflight({ account, source, target: target.host });
   for (const { host, calls } of answers) run.calls(host, calls);
-  return {
-    maxRecords: answers.find(({ host }) => host === target.host)?.maxRecords ?? Number.POSITIVE_INFINITY,
-  };
+  const of = answers.find(({ host }) => host === target.host);
+  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1 } = of ?? {};
+  return { maxRecords, size: { tier, units } };
 }
 
 /** The snapshot that is named as the source; null where the source is a hub. */

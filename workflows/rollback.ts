@@ -1,11 +1,12 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
-import { bookPlan, freshened, keepSnapshots, refuse } from './gate.js';
+import { bookPlan, freshened, keepSnapshots, type Room, refuse } from './gate.js';
 import type { Outcome, RollbackInput, RunReport } from './messages.js';
 import { reconciled } from './reconcile.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
+import { bookWork } from './work.js';
 
 /**
  * Undoes a run: the same loop, in which what its plan changed is desired as it was before, and only what the target still
@@ -17,12 +18,9 @@ export async function rollback(input: RollbackInput): Promise<RunReport> {
   return run.conduct(async () => {
     run.phase('preflight');
     const { activities } = run;
-    for (const { host, calls } of await activities.ask.preflight({
-      account,
-      source: null,
-      target: target.host,
-    }))
-      run.calls(host, calls);
+    const asked = await activities.ask.preflight({ account, source: null, target: target.host });
+    for (const { host, calls } of asked) run.calls(host, calls);
+    const { tier = 'S1', units = 1 } = asked[0] ?? {};
     const before = await activities.ask.readManifest({ account, id: input.before });
 
     run.phase('snapshot');
@@ -35,7 +33,9 @@ export async function rollback(input: RollbackInput): Promise<RunReport> {
     run.phase('plan');
     let plan = await compare(run, input, desired, now, null);
     bookPlan(run, plan);
-    const room = { maxRecords: Number.POSITIVE_INFINITY };
+    // What is created was there before.
+    const room: Room = { maxRecords: Number.POSITIVE_INFINITY, size: { tier, units } };
+    bookWork(run, input, plan, now, room);
     refuse(run, input, plan, before, now, room);
     plan = await freshened(run, input, desired, before, now, plan, room);
     const outcome: Outcome = await reconciled(run, input, desired, plan);

@@ -59,6 +59,7 @@ describe('a first migration, as the README tells it', () => {
         error: null,
       });
       scene.expectUnwritten();
+      const foreseen = plan.report.work?.waves.reduce((sum, { jobs }) => sum + jobs, 0);
 
       const migrated = await scene.json('migrate', 'old', 'new');
       expect(migrated.code).toBe(0);
@@ -75,6 +76,7 @@ describe('a first migration, as the README tells it', () => {
       equal('old', 'new');
 
       const imports = report.jobs.filter(({ type }) => type === 'import').length;
+      expect(imports).toBe(foreseen);
       const again = await scene.hubferry('migrate', 'old', 'new');
       expect(again.code).toBe(0);
       expect(again.stdout).toContain('verified: every record arrived, compared field by field');

@@ -15,6 +15,16 @@ beforeEach(() => {
 const plain = (devices: number) => generateFleet({ devices, seed: 1, plain: true });
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const keysOf = (name: 'old' | 'new') => Object.keys(essence(hub(name).dump())).toSorted();
+/** The ETags of every record of the target that is no system module: any write moves one. */
+const eTags = (): Map<string, string> =>
+  new Map(
+    [...hub('new').dump()]
+      .filter(({ moduleId }) => moduleId?.startsWith('$') !== true)
+      .map(({ deviceId, moduleId, etag, twinEtag, generationId }) => [
+        moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`,
+        `${etag} ${twinEtag} ${generationId}`,
+      ]),
+  );
 const keys = (n: number) => ({
   type: 'sas' as const,
   primaryKey: Buffer.alloc(32, n).toString('base64'),
@@ -98,6 +108,35 @@ describe('--existing overwrite', () => {
     expect(again).toMatchObject({ outcome: 'verified', ledger: { unchanged: 17, create: 0, update: 0 } });
     expect(again.jobs.filter(({ type }) => type === 'import')).toEqual([]);
     expect(writesOf(hub('new'))).toEqual({});
+  });
+
+  it('writes what the plan says, record by record, and nothing else', async () => {
+    hub('old').load(fleet);
+    hub('new').load([...older, ...extra]);
+    const before = eTags();
+    hub('new').resetCounters();
+    const report = await stand.migrated({ existing: 'overwrite', extra: 'delete', maxDelete: 3 });
+    expect(report).toMatchObject({ error: null, outcome: 'verified' });
+    const after = eTags();
+    const written = [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
+      const [was, is] = [before.get(key), after.get(key)];
+      if (was === is) return [];
+      const kind = was === undefined ? 'create' : is === undefined ? 'delete' : 'update';
+      // A device takes its modules along.
+      return kind === 'delete' && key === 'stranger/m' ? [] : [`${kind} ${key}`];
+    });
+    const kept = await stand.storage.readText('hubferry', `plans/${report.run}.ndjson`);
+    const planned = (kept ?? '')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => JSON.parse(line) as { kind: string; key: string })
+      .map(({ kind, key }) => `${kind} ${key}`);
+    expect(written.toSorted()).toEqual(planned.toSorted());
+    expect(writesOf(hub('new'))).toEqual({});
+    const sent = report.jobs.filter(({ type }) => type === 'import').map(({ lines }) => lines);
+    const foreseen = report.work?.waves.map(({ lines }) => lines);
+    expect(sent).toEqual(foreseen);
   });
 
   it('leaves alone what somebody else writes between the plan and the import, and names it', async () => {

@@ -23,6 +23,37 @@ function kinds(wanted: string[], actual: string[]): Record<string, string> {
   return Object.fromEntries(compare(wanted, actual).map(({ key, kind }) => [key, kind]));
 }
 
+describe('comparePartition of selected records', () => {
+  const selected = (wanted: string[], actual: string[], ids: object[]): unknown[][] => {
+    const lines = ids.map((id) => JSON.stringify(id));
+    const sides = { desired: wanted, actual, actualEdges: NO_EDGES, selected: lines };
+    return [...comparePartition(sides)].map((found) =>
+      found.kind === 'extra' ? [found.key, found.kind, found.deletable] : [found.key, found.kind],
+    );
+  };
+
+  test('looks at no other record of the target', () => {
+    const actual = [exportLine({ id: 'a' }), exportLine({ id: 'b' }), exportLine({ id: 'b', moduleId: 'm' })];
+    expect(selected([desired({ id: 'a' })], actual, [{ id: 'a' }])).toEqual([['a', 'equal']]);
+    expect(selected([], actual, [{ id: 'b', moduleId: 'm' }])).toEqual([['b/m', 'extra', true]]);
+  });
+
+  test('takes a module whose device is there, though nobody selected it', () => {
+    const wanted = [desired({ id: 'a', moduleId: 'm' })];
+    const ids = [{ id: 'a', moduleId: 'm' }];
+    expect(selected(wanted, [exportLine({ id: 'a' })], ids)).toEqual([['a/m', 'missing']]);
+    expect(selected(wanted, [], ids)).toEqual([['a/m', 'refused']]);
+  });
+
+  test('leaves a module to the delete of its device', () => {
+    const actual = [exportLine({ id: 'a' }), exportLine({ id: 'a', moduleId: 'm' })];
+    expect(selected([], actual, [{ id: 'a' }, { id: 'a', moduleId: 'm' }])).toEqual([
+      ['a', 'extra', true],
+      ['a/m', 'extra', false],
+    ]);
+  });
+});
+
 describe('comparePartition', () => {
   test('tells equal, missing, different, extra and system apart', () => {
     const wanted = [

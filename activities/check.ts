@@ -81,6 +81,13 @@ export function checkActivities({ connections }: Deps) {
             (await mayQuery(hub())) ? 'allowed' : 'not allowed: edge devices are asked one by one',
         ],
         [
+          'configurations',
+          async () => {
+            const all = await hub().listConfigurations();
+            return all === null ? 'not told: none are moved' : `${number(all.length)} can be read`;
+          },
+        ],
+        [
           'run jobs',
           async () => {
             await hub().probeJobs();

@@ -8,7 +8,7 @@ import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RecordKey, type RegistryRecord, recordKey } from '../registry/record.js';
 import { type EdgeTable, parentOf } from '../registry/scopes.js';
 import { KEPT_PLAN, type KeptChange, type KeptPlanHeader, type Placed, undoingOf } from '../registry/undo.js';
-import { snapshotLines } from './backup-export.js';
+import { wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters } from './partitions.js';
 import { type Sampled, Sampler } from './sampler.js';
@@ -19,13 +19,18 @@ export interface UndoInput {
   readonly work: string;
   /** RUN of the run that is undone. */
   readonly undone: string;
-  /** The target's snapshot from before it, and one from now. */
-  readonly before: string;
-  readonly now: string;
+  /** The target's snapshot from before it, and one from now, with their hashes from their manifests. */
+  readonly before: SnapshotRef;
+  readonly now: SnapshotRef;
   /** Of the larger one. */
   readonly bytes: number;
   readonly partitionBytes: number;
   readonly maxLineBytes: number;
+}
+
+interface SnapshotRef {
+  readonly id: string;
+  readonly sha256: string;
 }
 
 export interface UndoResult {
@@ -52,8 +57,8 @@ export function undoActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       const partitions = partitionCount(input.bytes, input.partitionBytes);
       const edges = {
-        before: await edgeTableOf(storage, input.before),
-        now: await edgeTableOf(storage, input.now),
+        before: await edgeTableOf(storage, input.before.id),
+        now: await edgeTableOf(storage, input.now.id),
       };
       const plan = await splitPlan(storage, input, partitions);
       await splitSnapshot(storage, input, input.before, partitions, workBlob.undoBefore);
@@ -70,6 +75,8 @@ export function undoActivities({ connections }: Deps) {
 interface Plan {
   readonly salt: string;
   readonly beside: Sampler;
+  /** Ids of edge devices whose system modules the run wrote. */
+  readonly manifests: Set<string>;
 }
 
 const MANIFEST = '/$manifest';
@@ -80,6 +87,7 @@ async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitio
     new HubferryError('PLAN_NOT_KEPT', `The plan of run ${undone} ${why}, so nobody can say what it did.`);
   const writers = new PartitionWriters(storage, work, workBlob.undoPlan);
   const beside = new Sampler();
+  const manifests = new Set<string>();
   let header: KeptPlanHeader | null = null;
   for await (const batch of ownLines(storage, SHARED_CONTAINER, planBlob(undone))) {
     for (const line of batch) {
@@ -90,14 +98,13 @@ async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitio
       }
       const { key, configuration } = JSON.parse(line) as Partial<KeptChange> & { configuration?: string };
       if (configuration !== undefined) beside.add(`configuration ${configuration}`);
-      else if (key?.endsWith(MANIFEST) === true)
-        beside.add(`system modules of ${key.slice(0, -MANIFEST.length)}`);
+      else if (key?.endsWith(MANIFEST) === true) manifests.add(key.slice(0, -MANIFEST.length));
       else if (key !== undefined) await writers.write(partitionOf(deviceOf(key), partitions), line);
     }
   }
   await writers.close();
   if (header === null) throw unknown('is not in storage');
-  return { salt: header.salt, beside };
+  return { salt: header.salt, beside, manifests };
 }
 
 const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
@@ -105,12 +112,12 @@ const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
 async function splitSnapshot(
   storage: Storage,
   { work, maxLineBytes }: UndoInput,
-  snapshot: string,
+  { id: snapshot, sha256 }: SnapshotRef,
   partitions: number,
   blob: (partition: number) => string,
 ): Promise<void> {
   const writers = new PartitionWriters(storage, work, blob);
-  for await (const { record, text } of snapshotLines(storage, snapshot, maxLineBytes)) {
+  for await (const { record, text } of wholeSnapshot(storage, { snapshot, sha256, maxLineBytes })) {
     if (record) await writers.write(partitionOf(record.deviceId, partitions), text ?? '');
   }
   await writers.close();
@@ -186,15 +193,13 @@ class Undo {
     }
     // What is restored hangs where it did before the run, and that is below nothing the run made.
     const stays = (key: RecordKey): boolean => !removed.has(key) && !restored.has(key);
-    for (const [key, { record, parent }] of now) {
-      if (!stays(key) || isSystemModule(record)) continue;
-      if (record.moduleId === null) {
-        if (parent !== null) this.#needed.add(parent);
-        continue;
-      }
+    for (const [key, { record }] of now) {
+      if (record.moduleId === null || isSystemModule(record) || !stays(key)) continue;
       const device = recordKey(record.deviceId, null);
       if (removed.delete(device)) this.#leave(device);
     }
+    for (const [key, { record, parent }] of now)
+      if (record.moduleId === null && parent !== null && stays(key)) this.#needed.add(parent);
     for (const removal of removed.values()) {
       if (removal.record.moduleId === null && removal.record.iotEdge) this.#removals.push(removal);
       else await this.#remove(removal, partitions);
@@ -215,6 +220,8 @@ class Undo {
     };
     for (const id of this.#needed) keep(id);
     for (const removal of removals.values()) await this.#remove(removal, partitions);
+    // Those of a device that goes, go with it.
+    for (const id of this.#plan.manifests) if (now.has(id)) this.#plan.beside.add(`system modules of ${id}`);
     await this.#desired.close();
     await this.#selected.close();
     return {
@@ -236,6 +243,7 @@ class Undo {
   }
 
   async #remove({ record }: Removal, partitions: number): Promise<void> {
+    if (record.moduleId === null) this.#plan.manifests.delete(record.deviceId);
     await this.#selected.write(partitionOf(record.deviceId, partitions), printIdentity(record));
   }
 

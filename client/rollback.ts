@@ -53,8 +53,9 @@ export function rollbackCommand(): Command {
 function undoable(config: Config, report: RunReport): { readonly host: string; readonly before: string } {
   const { run, workflow, plan, target, snapshots } = report;
   const never = (why: string): HubferryError =>
-    new HubferryError('RUN_NOT_UNDOABLE', `Run ${run} ${why}: there is nothing to undo.`);
+    new HubferryError('RUN_NOT_UNDOABLE', `Run ${run} ${why}: it cannot be undone.`);
   if (!WRITERS.includes(workflow)) throw never(`of ${workflow} writes to no hub`);
+  if (report.outcome === 'running') throw never('has not ended, or its server lost it');
   if (plan === null || target === null || snapshots.target === null)
     throw never('ended before it had a plan');
   const hub: HubConfig | undefined = [...config.hubs.values()].find(({ host }) => host === target);

@@ -99,7 +99,7 @@ export const ERRORS = {
   ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
   RUN_NOT_UNDOABLE: final(
-    'Only a run of `migrate` or `rollback` that came as far as its plan can be undone.',
+    'Only a run of `migrate` or `rollback` that has ended, and had a plan, can be undone.',
   ),
   PLAN_NOT_KEPT: final(
     'Restore the snapshot from before the run: `hubferry migrate snapshot:ID TARGET --existing overwrite`.',

@@ -37,9 +37,11 @@ export function undoingOf(
   const content = now && contentOf(now.record, now.parent);
   const was = before && contentOf(before.record, before.parent);
   if (content === was) return 'as before';
-  if (kind === 'delete') return now === null ? 'restore' : 'foreign';
+  if (kind === 'delete') return now === null && before !== null ? 'restore' : 'foreign';
   if (content === null || digestOf(content) !== digest) return 'foreign';
-  return before === null ? 'remove' : 'restore';
+  if (kind === 'create') return 'remove';
+  // What was there before the run is never removed, not even where nobody knows how it was.
+  return before === null ? 'foreign' : 'restore';
 }
 
 /** The header of the file that keeps a plan. */

@@ -72,7 +72,7 @@ export function refuse(
     );
   }
   refuseConfigurations(run, input, plan.configurations);
-  if (plan.delete > 0 && input.maxDelete !== 'own') refuseDeletes(input, plan, source, target);
+  if (plan.delete > 0) refuseDeletes(input, plan, source, target);
   const more = plan.create + (manifests?.added ?? 0);
   if (more > 0 && target.records + more > room.maxRecords) {
     fail(
@@ -105,6 +105,7 @@ function refuseDeletes(
         `Snapshot ${id} has ${devices} devices, but ${hub} counted ${counted}, so nobody can say what is extra on ${host}. Nothing was written.`,
       );
   }
+  if (input.maxDelete === 'own') return;
   const most = typeof input.maxDelete === 'number' ? input.maxDelete : Math.floor(target.records * DELETABLE);
   if (plan.delete > most)
     fail(

@@ -1,7 +1,8 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
-import { bookPlan, freshened, keepSnapshots, type Room, refuse } from './gate.js';
+import { fail } from './failure.js';
+import { bookPlan, keepSnapshots, type Room, refuse } from './gate.js';
 import type { Outcome, RollbackInput, RunReport } from './messages.js';
 import { reconciled } from './reconcile.js';
 import { Run } from './run.js';
@@ -31,13 +32,15 @@ export async function rollback(input: RollbackInput): Promise<RunReport> {
     const { desired, foreign } = await undo(run, input, before, now);
 
     run.phase('plan');
-    let plan = await compare(run, input, desired, now, null);
+    const plan = await compare(run, input, desired, now, null);
     bookPlan(run, plan);
     // What is created was there before.
     const room: Room = { maxRecords: Number.POSITIVE_INFINITY, size: { tier, units } };
     bookWork(run, input, plan, now, room);
     refuse(run, input, plan, before, now, room);
-    plan = await freshened(run, input, desired, before, now, plan, room);
+    // What is ours to undo was decided by this snapshot, so it has to be made anew as a whole.
+    if (Date.now() - Date.parse(now.taken) > input.settings.planMaxAge)
+      fail('PLAN_STALE', `The snapshot of ${target.host} is too old to be written by; nothing was written.`);
     const outcome: Outcome = await reconciled(run, input, desired, plan);
     return foreign > 0 && outcome === 'verified' ? 'differences' : outcome;
   });
@@ -55,8 +58,8 @@ async function undo(
     account,
     work: run.work,
     undone,
-    before: before.id,
-    now: now.id,
+    before: { id: before.id, sha256: before.sha256 },
+    now: { id: now.id, sha256: now.sha256 },
     bytes: Math.max(before.bytes, now.bytes),
     partitionBytes: settings.partitionBytes,
     maxLineBytes: settings.maxLineBytes,

@@ -45,7 +45,7 @@ describe('a first migration, as the README tells it', () => {
       const check = await scene.hubferry('check', 'old', 'new');
       expect(check).toMatchObject({ code: 0, stderr: '' });
       expect(check.stdout).not.toContain('FAILED');
-      for (const said of ['old.localhost', 'new.localhost', 'run jobs', 'write devices'])
+      for (const said of ['old.localhost', 'new.localhost', 'configurations', 'run jobs', 'write devices'])
         expect(check.stdout).toContain(said);
       // Its probes are writes that cannot do anything.
       for (const name of ['old', 'new']) scene.hub(name).resetCounters();

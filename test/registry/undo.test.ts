@@ -26,6 +26,7 @@ test.each([
   ['update', placed(1), placed(1), 'as before'],
   ['update', placed(1), placed(3), 'foreign'],
   ['update', placed(1), null, 'foreign'],
+  ['update', null, left, 'foreign'],
   ['delete', placed(1), null, 'restore'],
   ['delete', placed(1), placed(1), 'as before'],
   ['delete', placed(1), placed(3), 'foreign'],

@@ -98,7 +98,7 @@ test('what others have written since survives, and is named', async () => {
   const run = await migrated();
   const foreign: FleetRecord[] = [
     { deviceId: 'plain', moduleId: 'theirs', authentication: keys(50) },
-    { deviceId: 'theirs', parent: 'below', authentication: keys(51) },
+    { deviceId: 'leaf', moduleId: 'theirs', authentication: keys(51) },
   ];
   stand.hub('new').load(foreign);
   stand
@@ -109,13 +109,30 @@ test('what others have written since survives, and is named', async () => {
   expect(report.warnings).toEqual([
     {
       code: 'CHANGED_SINCE_RUN',
-      count: 4,
-      samples: expect.arrayContaining(['moved', 'plain', 'below', 'gw']),
+      count: 5,
+      samples: expect.arrayContaining(['moved', 'plain', 'leaf', 'below', 'gw']),
     },
   ]);
-  const names = 'below/ equal/ gone/ gone/m gw/ moved/ plain/ plain/theirs theirs/ there/ there/m';
+  const names = 'below/ equal/ gone/ gone/m gw/ leaf/ leaf/theirs moved/ plain/ plain/theirs there/ there/m';
   expect(Object.keys(held()).toSorted()).toEqual(names.split(' '));
   expect(held()).toMatchObject({ 'moved/': { statusReason: 'theirs' } });
+});
+
+test('system modules go with their device; those of one that stays are named', async () => {
+  const manifest = { moduleId: '$edgeAgent', desired: { schemaVersion: '1.1' } };
+  stand.hub('old').load([
+    { deviceId: 'new', iotEdge: true, authentication: keys(1) },
+    { deviceId: 'new', ...manifest },
+    { deviceId: 'there', iotEdge: true, authentication: keys(2) },
+    { deviceId: 'there', ...manifest },
+  ]);
+  stand.hub('new').load([{ deviceId: 'there', iotEdge: true, authentication: keys(2) }]);
+  const run = await stand.migrated({ existing: 'overwrite' });
+  expect(run).toMatchObject({ error: null, outcome: 'verified' });
+  const report = await rolledBack(run);
+  expect(report).toMatchObject({ error: null, outcome: 'differences' });
+  expect(report.warnings).toEqual([{ code: 'NOT_UNDONE', count: 1, samples: ['system modules of there'] }]);
+  expect(Object.keys(held())).toEqual(['there/']);
 });
 
 test('where nobody knows what a run did, nothing is undone', async () => {

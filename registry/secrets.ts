@@ -34,10 +34,12 @@ export function maskSecrets(text: string): string {
 }
 
 /**
- * Base64 of 32 random bytes mixes the cases and has digits; paths and ids are nearly all of one case, hex has one case
- * only. The bounds pass less than one key in a thousand, and those end in padding anyway unless 48 or 96 bytes long.
+ * Base64 of 32 random bytes mixes the cases, and has digits or else changes the case at nearly every other character;
+ * paths and ids are nearly all of one case, hex has one case only. The bounds pass less than one key in a thousand, and
+ * those end in padding anyway unless they are of 33, 36 … bytes.
  */
 function looksRandom(token: string): boolean {
   const share = (pattern: RegExp): number => (token.match(pattern)?.length ?? 0) / token.length;
-  return share(/[A-Z]/g) >= 0.15 && share(/[a-z]/g) >= 0.15 && /\d/.test(token);
+  const mixed = share(/[A-Z]/g) >= 0.15 && share(/[a-z]/g) >= 0.15;
+  return mixed && (/\d/.test(token) || share(/[A-Z](?![A-Z])|[a-z](?![a-z])/g) >= 0.4);
 }

@@ -1,5 +1,4 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import type { HubSize } from '../registry/estimate.js';
 import { compare, type Desired, type Difference, plannedOf } from './compare.js';
 import { bookConfigurations, refuseConfigurations } from './configurations.js';
 import { fail } from './failure.js';
@@ -7,18 +6,12 @@ import { bookManifestPlan } from './manifests.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
-import { bookWork } from './work.js';
+import { bookWork, type Room } from './work.js';
 
 /** The source's snapshot, and the target's from before the first write, outlive the run. */
 export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
   run.keep([source.id, target.id]);
   run.report.snapshots = { source: source.id, target: target.id };
-}
-
-/** What the target's configuration says of it. */
-export interface Room {
-  readonly maxRecords: number;
-  readonly size: HubSize;
 }
 
 /** Books what the first comparison found; every later one is booked by `bookArrival`. */

@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
-import { bookPlan, freshened, keepSnapshots, type Room, refuse } from './gate.js';
+import { bookPlan, freshened, keepSnapshots, refuse } from './gate.js';
 import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
@@ -13,7 +13,7 @@ import { reconciled, verdict } from './reconcile.js';
 import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
-import { bookWork, warnOfRoom } from './work.js';
+import { bookWork, type Room, warnOfRoom } from './work.js';
 
 /**
  * Makes the target's registry equal to the source's, and proves it:

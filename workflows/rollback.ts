@@ -2,12 +2,12 @@ import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
 import { fail } from './failure.js';
-import { bookPlan, keepSnapshots, type Room, refuse } from './gate.js';
+import { bookPlan, keepSnapshots, refuse } from './gate.js';
 import type { Outcome, RollbackInput, RunReport } from './messages.js';
 import { reconciled } from './reconcile.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
-import { bookWork } from './work.js';
+import { bookWork, type Room } from './work.js';
 
 /**
  * Undoes a run: the same loop, in which what its plan changed is desired as it was before, and only what the target still

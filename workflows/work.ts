@@ -1,9 +1,14 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import { workOf } from '../registry/estimate.js';
+import { type HubSize, workOf } from '../registry/estimate.js';
 import type { Difference } from './compare.js';
-import type { Room } from './gate.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
+
+/** What the target's configuration says of it. */
+export interface Room {
+  readonly maxRecords: number;
+  readonly size: HubSize;
+}
 
 /** Part of what a hub takes from which on it is worth saying that it is nearly full. */
 const NEARLY = 0.9;

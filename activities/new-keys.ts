@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Storage } from '../azure/storage.js';
-import { type Change, parseChange } from '../registry/change.js';
+import { type Change, makesKeys, parseChange } from '../registry/change.js';
 import { HubferryError } from '../registry/errors.js';
 import { identityOfLine } from '../registry/line.js';
-import { lineIsToGenerate, makesKeys, withNewKeys } from '../registry/new-keys.js';
+import { lineIsToGenerate, withNewKeys } from '../registry/new-keys.js';
 import { recordKey } from '../registry/record.js';
 import type { Deps } from './deps.js';
 import { ownLines, workBlob } from './work.js';

@@ -1,5 +1,5 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
-import { byRest, type Change, changesOf, parseChange, printChange } from '../registry/change.js';
+import { byRest, type Change, changesOf, makesKeys, parseChange, printChange } from '../registry/change.js';
 import { differingFields, isTwinField } from '../registry/compare.js';
 import { contentOf } from '../registry/content.js';
 import { changeDigest, saltedDigest } from '../registry/digest.js';
@@ -7,7 +7,6 @@ import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
 import { identityOfLine, parseDesiredLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
-import { makesKeys } from '../registry/new-keys.js';
 import type { Policy } from '../registry/policy.js';
 import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';

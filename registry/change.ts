@@ -2,7 +2,7 @@ import { isTwinField } from './compare.js';
 import { membersOf } from './json-scan.js';
 import { type Identity, parseLine, printImportLine, splitParent } from './line.js';
 import type { ImportMode } from './modes.js';
-import { withKeptKeys } from './new-keys.js';
+import { lineIsToGenerate, withKeptKeys } from './new-keys.js';
 import type { Comparison } from './reconcile.js';
 import type { RegistryRecord } from './record.js';
 import { BY_REST, DELETES, MODULE_UPDATES, TWINS, type Wave, waveOf } from './waves.js';
@@ -76,6 +76,11 @@ export function byRest(
   comparison: Extract<Comparison, { kind: 'missing' | 'different' }>,
 ): { readonly wave: Wave; readonly change: Change }[] {
   return changesOf(comparison, 0).map(({ change }) => ({ wave: BY_REST, change }));
+}
+
+/** Whether sending this change makes keys. */
+export function makesKeys({ part, line }: Pick<Change, 'part' | 'line'>): boolean {
+  return (part === 'create' || part === 'identity') && lineIsToGenerate(line);
 }
 
 /** What a delete's line holds: nothing but whose it is. */

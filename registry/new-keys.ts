@@ -1,5 +1,4 @@
 import { printAuthentication, withAuthentication } from './authentication.js';
-import type { Change } from './change.js';
 import { membersOf } from './json-scan.js';
 import type { Authentication, RegistryRecord } from './record.js';
 
@@ -34,11 +33,6 @@ export function isToGenerate(authentication: Authentication | null): boolean {
 export function lineIsToGenerate(line: string): boolean {
   // Most lines are told without being looked into.
   return line.includes(MARK) && authenticationIn(line) === MARK;
-}
-
-/** Whether sending this change makes keys. */
-export function makesKeys({ part, line }: Pick<Change, 'part' | 'line'>): boolean {
-  return (part === 'create' || part === 'identity') && lineIsToGenerate(line);
 }
 
 /** A desired line whose keys are to be made, with these instead. */

@@ -1,4 +1,7 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
+import { partitionOf } from '../registry/partition.js';
+import type { RegistryRecord } from '../registry/record.js';
+import type { SnapshotLine } from './backup-export.js';
 
 /** Small blocks, since a step holds one buffer per open partition. */
 const BLOCK_BYTES = 512 * 1024;
@@ -29,4 +32,23 @@ export class PartitionWriters {
   async close(): Promise<void> {
     for (const writer of this.#writers.values()) await writer.close();
   }
+}
+
+/**
+ * Splits a snapshot by device, so that each partition can be read on its own. A line too long to be read is left out: its
+ * record cannot be compared.
+ *
+ * @param print what is written for a record; left out, its line as it is.
+ */
+export async function splitSnapshot(
+  lines: AsyncIterable<SnapshotLine>,
+  writers: PartitionWriters,
+  partitions: number,
+  print: (record: RegistryRecord, text: string) => string = (_, text) => text,
+): Promise<void> {
+  for await (const { record, text } of lines) {
+    if (record === null || text === null) continue;
+    await writers.write(partitionOf(record.deviceId, partitions), print(record, text));
+  }
+  await writers.close();
 }

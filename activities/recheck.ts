@@ -1,13 +1,14 @@
 import type { Storage } from '../azure/storage.js';
 import { printDesiredLine } from '../registry/line.js';
-import { partitionCount, partitionOf } from '../registry/partition.js';
+import { partitionCount } from '../registry/partition.js';
 import { comparePartition } from '../registry/reconcile.js';
+import type { RegistryRecord } from '../registry/record.js';
 import { parentOf } from '../registry/scopes.js';
 import { type SourceChanges, SourceDifference } from '../registry/source-changes.js';
 import { type SnapshotInfo, wholeSnapshot } from './backup-export.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
-import { PartitionWriters } from './partitions.js';
+import { PartitionWriters, splitSnapshot } from './partitions.js';
 import { allOwnLines, edgeTableOf, workBlob } from './work.js';
 
 export interface CompareSnapshotsInput {
@@ -68,10 +69,8 @@ async function split(
 ): Promise<void> {
   const edges = await edgeTableOf(storage, snapshot);
   const writers = new PartitionWriters(storage, work, (partition) => workBlob.recheck(side, partition));
-  for await (const { record, text } of wholeSnapshot(storage, { snapshot, sha256, maxLineBytes })) {
-    if (record === null || text === null) continue;
-    const line = side === 'after' ? text : printDesiredLine(record, parentOf(record, edges).parent);
-    await writers.write(partitionOf(record.deviceId, partitions), line);
-  }
-  await writers.close();
+  const lines = wholeSnapshot(storage, { snapshot, sha256, maxLineBytes });
+  const desired = (record: RegistryRecord): string =>
+    printDesiredLine(record, parentOf(record, edges).parent);
+  await splitSnapshot(lines, writers, partitions, side === 'before' ? desired : undefined);
 }

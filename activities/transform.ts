@@ -10,7 +10,7 @@ import { type EdgeTable, parentOf, placementRefusal } from '../registry/scopes.j
 import { SAMPLES } from '../registry/totals.js';
 import { snapshotLines, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
-import { PartitionWriters } from './partitions.js';
+import { PartitionWriters, splitSnapshot } from './partitions.js';
 import { type RuledResult, RuledSnapshot } from './rules.js';
 import { type Sampled, Sampler } from './sampler.js';
 import { edgeTableOf, workBlob } from './work.js';
@@ -141,11 +141,9 @@ export function transformActivities({ connections }: Deps) {
       const writers = new PartitionWriters(storage, input.work, (partition) =>
         workBlob.actual(input.pass, partition),
       );
-      for await (const { record, text } of snapshotLines(storage, input.snapshot, input.maxLineBytes)) {
-        // A record too long to read cannot be compared; it is left alone like any other extra of the target.
-        if (record) await writers.write(partitionOf(record.deviceId, input.partitions), text ?? '');
-      }
-      await writers.close();
+      // A record that is left out for its length is left alone like any other extra of the target.
+      const lines = snapshotLines(storage, input.snapshot, input.maxLineBytes);
+      await splitSnapshot(lines, writers, input.partitions);
     },
   };
 }

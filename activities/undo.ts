@@ -10,7 +10,7 @@ import { type EdgeTable, parentOf } from '../registry/scopes.js';
 import { KEPT_PLAN, type KeptChange, type KeptPlanHeader, type Placed, undoingOf } from '../registry/undo.js';
 import { wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
-import { PartitionWriters } from './partitions.js';
+import { PartitionWriters, splitSnapshot } from './partitions.js';
 import { type Sampled, Sampler } from './sampler.js';
 import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
 
@@ -61,8 +61,16 @@ export function undoActivities({ connections }: Deps) {
         now: await edgeTableOf(storage, input.now.id),
       };
       const plan = await splitPlan(storage, input, partitions);
-      await splitSnapshot(storage, input, input.before, partitions, workBlob.undoBefore);
-      await splitSnapshot(storage, input, input.now, partitions, workBlob.undoNow);
+      const { work, maxLineBytes } = input;
+      const split = async (
+        { id, sha256 }: SnapshotRef,
+        blob: (partition: number) => string,
+      ): Promise<void> => {
+        const lines = wholeSnapshot(storage, { snapshot: id, sha256, maxLineBytes });
+        await splitSnapshot(lines, new PartitionWriters(storage, work, blob), partitions);
+      };
+      await split(input.before, workBlob.undoBefore);
+      await split(input.now, workBlob.undoNow);
       const undo = new Undo(storage, input, plan, edges);
       for (let partition = 0; partition < partitions; partition++)
         await undo.partition(partition, partitions);
@@ -108,20 +116,6 @@ async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitio
 }
 
 const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
-
-async function splitSnapshot(
-  storage: Storage,
-  { work, maxLineBytes }: UndoInput,
-  { id: snapshot, sha256 }: SnapshotRef,
-  partitions: number,
-  blob: (partition: number) => string,
-): Promise<void> {
-  const writers = new PartitionWriters(storage, work, blob);
-  for await (const { record, text } of wholeSnapshot(storage, { snapshot, sha256, maxLineBytes })) {
-    if (record) await writers.write(partitionOf(record.deviceId, partitions), text ?? '');
-  }
-  await writers.close();
-}
 
 /** Records of one partition by key. */
 type Records = ReadonlyMap<RecordKey, Placed>;
@@ -183,7 +177,7 @@ class Undo {
       }
       const undoing = undoingOf(change, was, is, digestOf);
       if (undoing === 'foreign') {
-        this.#leave(key);
+        this.#foreign.add(key);
         if (was !== null) this.#foreignBefore += 1;
       } else if (undoing === 'remove' && is !== null) removed.set(key, { key, record: is.record });
       else if (was !== null) {
@@ -196,7 +190,7 @@ class Undo {
     for (const [key, { record }] of now) {
       if (record.moduleId === null || isSystemModule(record) || !stays(key)) continue;
       const device = recordKey(record.deviceId, null);
-      if (removed.delete(device)) this.#leave(device);
+      if (removed.delete(device)) this.#foreign.add(device);
     }
     for (const [key, { record, parent }] of now)
       if (record.moduleId === null && parent !== null && stays(key)) this.#needed.add(parent);
@@ -214,7 +208,7 @@ class Undo {
       const removal = removals.get(id);
       if (removal === undefined) return;
       removals.delete(id);
-      this.#leave(removal.key);
+      this.#foreign.add(removal.key);
       const parent = now.parentOf(id);
       if (parent !== null) keep(parent);
     };
@@ -230,10 +224,6 @@ class Undo {
       foreignBefore: this.#foreignBefore,
       beside: this.#plan.beside.result(),
     };
-  }
-
-  #leave(key: RecordKey): void {
-    this.#foreign.add(key);
   }
 
   async #restore(partition: number, { record, parent }: Placed): Promise<void> {

@@ -124,6 +124,8 @@ function verdictOf(report: RunReport): string {
       warned('CONFIGURATIONS_DIFFERENT') +
       warned('CONFIGURATIONS_NOT_SENT'),
     'configurations refused': ledger.configurations?.refused ?? 0,
+    'changed since the run': warned('CHANGED_SINCE_RUN'),
+    'not undone': warned('NOT_UNDONE'),
   }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
   return `${VERDICTS.differences}: ${open.join(', ')}`;
 }

@@ -183,3 +183,16 @@ it.each<[Outcome, number]>([
   ['parked', 3],
   ['cancelled', 4],
 ])('%s exits with %i', (outcome, code) => expect(exitCodeOf({ outcome })).toBe(code));
+
+it('names what a rollback left alone, and what it does not undo', () => {
+  const what = { run: 'r', workflow: 'rollback', source: 'run:q', target: 'new' } as const;
+  const report: RunReport = {
+    ...emptyReport(what),
+    outcome: 'differences',
+    warnings: [
+      { code: 'CHANGED_SINCE_RUN', count: 2, samples: ['a', 'b'] },
+      { code: 'NOT_UNDONE', count: 1, samples: ['configuration c'] },
+    ],
+  };
+  expect(reportText(report)).toContain('not all is as in the source: 2 changed since the run, 1 not undone');
+});

@@ -53,10 +53,10 @@ export interface Work {
 }
 
 /** Records a second that a job carries (Microsoft's migration guide: 2 h for 500,000; facts §4). */
-export const RECORDS_PER_SECOND = 70;
+const RECORDS_PER_SECOND = 70;
 
 /** Calls about configurations and deployments that a unit takes in a minute, in every tier (facts §5). */
-export const CONFIGURATION_CALLS = 20;
+const CONFIGURATION_CALLS = 20;
 
 /** Queries that a unit takes in a minute: in the third size of a tier, and in all others (facts §5). */
 const MANY_QUERIES = 1000;

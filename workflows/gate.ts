@@ -8,6 +8,19 @@ import type { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
 import { bookWork, type Room } from './work.js';
 
+/** Asks both hubs and the storage account before anything is begun. @param source null where no hub is read */
+export async function preflight(
+  run: Run,
+  { account, target }: WriteInput,
+  source: string | null,
+): Promise<Room> {
+  const answers = await run.activities.ask.preflight({ account, source, target: target.host });
+  for (const { host, calls } of answers) run.calls(host, calls);
+  const of = answers.find(({ host }) => host === target.host);
+  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1 } = of ?? {};
+  return { maxRecords, size: { tier, units } };
+}
+
 /** The source's snapshot, and the target's from before the first write, outlive the run. */
 export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
   run.keep([source.id, target.id]);

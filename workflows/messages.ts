@@ -70,7 +70,8 @@ export interface MigrateInput extends WriteInput {
 }
 
 /** Undoes a run on its target, as far as nobody else has written there since. */
-export interface RollbackInput extends WriteInput {
+export interface RollbackInput extends RunInput {
+  readonly target: { readonly host: string };
   /** RUN of the run that is undone. */
   readonly undone: string;
   /** The target's snapshot from before it. */

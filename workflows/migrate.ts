@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
-import { bookPlan, freshened, keepSnapshots, refuse } from './gate.js';
+import { bookPlan, freshened, keepSnapshots, preflight, refuse } from './gate.js';
 import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
@@ -13,7 +13,7 @@ import { reconciled, verdict } from './reconcile.js';
 import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
-import { bookWork, type Room, warnOfRoom } from './work.js';
+import { bookWork, warnOfRoom } from './work.js';
 
 /**
  * Makes the target's registry equal to the source's, and proves it:
@@ -33,7 +33,7 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
   });
   return run.conduct(async () => {
     run.phase('preflight');
-    const room = await preflight(run, input);
+    const room = await preflight(run, input, source.kind === 'hub' ? source.host : null);
     const stored = await storedSnapshot(run, input);
     refuseKeyless(input, stored);
 
@@ -81,16 +81,6 @@ async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A,
     await Promise.allSettled(steps);
     throw error;
   }
-}
-
-async function preflight(run: Run, input: MigrateInput): Promise<Room> {
-  const source = input.source.kind === 'hub' ? input.source.host : null;
-  const { account, target } = input;
-  const answers = await run.activities.ask.preflight({ account, source, target: target.host });
-  for (const { host, calls } of answers) run.calls(host, calls);
-  const of = answers.find(({ host }) => host === target.host);
-  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1 } = of ?? {};
-  return { maxRecords, size: { tier, units } };
 }
 
 /** The snapshot that is named as the source; null where the source is a hub. */

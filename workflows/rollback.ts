@@ -2,40 +2,40 @@ import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
 import { fail } from './failure.js';
-import { bookPlan, keepSnapshots, refuse } from './gate.js';
-import type { Outcome, RollbackInput, RunReport } from './messages.js';
+import { bookPlan, keepSnapshots, preflight, refuse } from './gate.js';
+import type { Outcome, RollbackInput, RunReport, WriteInput } from './messages.js';
 import { reconciled } from './reconcile.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
 import { bookWork, type Room } from './work.js';
 
+/** Whatever is ours is made as it was. */
+const POLICY = { existing: 'overwrite', extra: 'delete', maxDelete: 'own', strict: false } as const;
+
 /**
  * Undoes a run: the same loop, in which what its plan changed is desired as it was before, and only what the target still
  * holds as the run left it is looked at. What others have written since is named and survives.
  */
-export async function rollback(input: RollbackInput): Promise<RunReport> {
-  const { account, target, undone } = input;
+export async function rollback({ undone, before: beforeId, ...rest }: RollbackInput): Promise<RunReport> {
+  const input: WriteInput = { ...rest, ...POLICY };
+  const { account, target } = input;
   const run = new Run(input, { workflow: 'rollback', source: `run:${undone}`, target: target.host });
   return run.conduct(async () => {
     run.phase('preflight');
-    const { activities } = run;
-    const asked = await activities.ask.preflight({ account, source: null, target: target.host });
-    for (const { host, calls } of asked) run.calls(host, calls);
-    const { tier = 'S1', units = 1 } = asked[0] ?? {};
-    const before = await activities.ask.readManifest({ account, id: input.before });
+    // What is created was there before.
+    const room: Room = { ...(await preflight(run, input, null)), maxRecords: Number.POSITIVE_INFINITY };
+    const before = await run.activities.ask.readManifest({ account, id: beforeId });
 
     run.phase('snapshot');
     const now = await takeSnapshot(run, input, target.host);
     keepSnapshots(run, before, now);
 
     run.phase('transform');
-    const { desired, foreign } = await undo(run, input, before, now);
+    const { desired, foreign } = await undo(run, input, undone, before, now);
 
     run.phase('plan');
     const plan = await compare(run, input, desired, now, null);
     bookPlan(run, plan);
-    // What is created was there before.
-    const room: Room = { maxRecords: Number.POSITIVE_INFINITY, size: { tier, units } };
     bookWork(run, input, plan, now, room);
     refuse(run, input, plan, before, now, room);
     // What is ours to undo was decided by this snapshot, so it has to be made anew as a whole.
@@ -49,7 +49,8 @@ export async function rollback(input: RollbackInput): Promise<RunReport> {
 /** What the target should hold of the records of the plan that is undone. */
 async function undo(
   run: Run,
-  { account, settings, undone }: RollbackInput,
+  { account, settings }: WriteInput,
+  undone: string,
   before: SnapshotInfo,
   now: SnapshotInfo,
 ): Promise<{ desired: Desired; foreign: number }> {

@@ -59,10 +59,6 @@ async function rolledBack({ run: undone, target, snapshots }: RunReport): Promis
     undone,
     before: snapshots.target ?? '',
     target: { host },
-    existing: 'overwrite',
-    extra: 'delete',
-    maxDelete: 'own',
-    strict: false,
   };
   const handle = await stand.client.workflow.start('rollback', {
     workflowId: writerIdOf(host),

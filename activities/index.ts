@@ -6,6 +6,7 @@ import { cleanupActivities } from './cleanup.js';
 import { configurationsActivities } from './configurations.js';
 import type { Deps } from './deps.js';
 import { edgeActivities } from './edge.js';
+import { editActivities } from './edit.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
@@ -33,6 +34,7 @@ export function createActivities(deps: Deps) {
     ...keylessActivities(deps),
     ...transformActivities(deps),
     ...undoActivities(deps),
+    ...editActivities(deps),
     ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),

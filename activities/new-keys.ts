@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Storage } from '../azure/storage.js';
-import { type Change, makesKeys, parseChange } from '../registry/change.js';
+import { type Change, makesKeys, parseChange, writesKeys } from '../registry/change.js';
 import { HubferryError } from '../registry/errors.js';
-import { identityOfLine } from '../registry/line.js';
-import { lineIsToGenerate, withNewKeys } from '../registry/new-keys.js';
-import { recordKey } from '../registry/record.js';
+import { type Identity, identityOfLine, parseDesiredLine } from '../registry/line.js';
+import { type Keys, lineIsToGenerate, withNewKeys } from '../registry/new-keys.js';
+import { type Authentication, type RecordKey, recordKey } from '../registry/record.js';
 import type { Deps } from './deps.js';
-import { ownLines, workBlob } from './work.js';
+import { allOwnLines, ownLines, workBlob } from './work.js';
 
 /** Bytes of a key, as hubs make them, and of the secret that a run makes its keys from. */
 const BYTES = 32;
@@ -39,17 +39,38 @@ export class NewKeys {
   }
 
   /** The keys of the record of a desired line. @throws HubferryError INTERNAL without a secret */
-  async of(line: string): Promise<{ readonly primaryKey: string; readonly secondaryKey: string }> {
+  async of(line: string): Promise<Keys> {
+    return (await this.maker())(identityOfLine(line));
+  }
+
+  /** Makes the keys of any record. @throws HubferryError INTERNAL without a secret */
+  async maker(): Promise<(record: Identity) => Keys> {
     this.#secret ??= this.#storage.readText(this.#work, workBlob.keySecret);
     const secret = await this.#secret;
     if (secret === null) throw new HubferryError('INTERNAL', 'The secret for new keys is not there.');
-    const { deviceId, moduleId } = identityOfLine(line);
-    const key = (which: string): string =>
-      createHmac('sha256', Buffer.from(secret, 'base64'))
-        .update(`${which}\n${recordKey(deviceId, moduleId)}`)
-        .digest('base64');
-    return { primaryKey: key('primary'), secondaryKey: key('secondary') };
+    return ({ deviceId, moduleId }) => {
+      const key = (which: string): string =>
+        createHmac('sha256', Buffer.from(secret, 'base64'))
+          .update(`${which}\n${recordKey(deviceId, moduleId)}`)
+          .digest('base64');
+      return { primaryKey: key('primary'), secondaryKey: key('secondary') };
+    };
   }
+}
+
+/** The records of one partition whose keys a run of edits makes: their desired lines with marks, by what names them. */
+export async function markedLines(
+  storage: Storage,
+  work: string,
+  partition: number,
+): Promise<Map<RecordKey, string>> {
+  const lines = await allOwnLines(storage, work, workBlob.marked(partition));
+  return new Map(
+    lines.map((line) => {
+      const { deviceId, moduleId } = identityOfLine(line);
+      return [recordKey(deviceId, moduleId), line];
+    }),
+  );
 }
 
 export interface SealNewKeysInput {
@@ -78,14 +99,16 @@ export function newKeysActivities({ connections }: Deps) {
       const writer = storage.writer(container, input.blob);
       let count = 0;
       for (let partition = 0; partition < input.partitions; partition++) {
+        const marked = await markedLines(storage, work, partition);
         for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
           for await (const batch of ownLines(storage, work, name)) {
             for (const change of batch.map(parseChange)) {
-              if (!makesKeys(change)) continue;
-              const { line } = change;
-              const { deviceId, moduleId } = identityOfLine(line);
+              const { deviceId, moduleId } = identityOfLine(change.line);
+              const isMarked = writesKeys(change) && marked.has(recordKey(deviceId, moduleId));
+              if (!isMarked && !makesKeys(change)) continue;
               const whose = moduleId === null ? { deviceId } : { deviceId, moduleId };
-              await writer.write(`${JSON.stringify({ ...whose, ...(await keys.of(line)) })}\n`);
+              const made = isMarked ? keysIn(change.line) : await keys.of(change.line);
+              await writer.write(`${JSON.stringify({ ...whose, ...made })}\n`);
               count += 1;
             }
           }
@@ -96,4 +119,12 @@ export function newKeysActivities({ connections }: Deps) {
       return { count };
     },
   };
+}
+
+/** The keys of a desired line, of which some were made when it was. */
+function keysIn(line: string): Partial<Authentication> {
+  const read = parseDesiredLine(line);
+  if (read.kind === 'refused' || read.record.authentication === null) return {};
+  const { primaryKey, secondaryKey } = read.record.authentication;
+  return { primaryKey, secondaryKey };
 }

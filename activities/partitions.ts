@@ -32,6 +32,15 @@ export class PartitionWriters {
   async close(): Promise<void> {
     for (const writer of this.#writers.values()) await writer.close();
   }
+
+  /** Closes so that every partition has its blob: none of an earlier time stays. */
+  async closeAll(partitions: number): Promise<void> {
+    await this.close();
+    for (let partition = 0; partition < partitions; partition++) {
+      if (!this.#writers.has(partition))
+        await this.#storage.writeText(this.#container, this.#blob(partition), '');
+    }
+  }
 }
 
 /**
@@ -50,5 +59,5 @@ export async function splitSnapshot(
     if (record === null || text === null) continue;
     await writers.write(partitionOf(record.deviceId, partitions), print(record, text));
   }
-  await writers.close();
+  await writers.closeAll(partitions);
 }

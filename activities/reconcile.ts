@@ -1,5 +1,13 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
-import { byRest, type Change, changesOf, makesKeys, parseChange, printChange } from '../registry/change.js';
+import {
+  byRest,
+  type Change,
+  changesOf,
+  makesKeys,
+  parseChange,
+  printChange,
+  writesKeys,
+} from '../registry/change.js';
 import { differingFields, isTwinField } from '../registry/compare.js';
 import { contentOf } from '../registry/content.js';
 import { changeDigest, saltedDigest } from '../registry/digest.js';
@@ -7,6 +15,7 @@ import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
 import { identityOfLine, parseDesiredLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
+import type { ImportMode } from '../registry/modes.js';
 import type { Policy } from '../registry/policy.js';
 import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
@@ -16,7 +25,7 @@ import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { BY_REST } from '../registry/waves.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
-import { NewKeys } from './new-keys.js';
+import { markedLines, NewKeys } from './new-keys.js';
 import { allOwnLines, edgeTableOf, LINES_PER_MARK, ownLines, PARENT_MISSING, workBlob } from './work.js';
 
 /** What a run has sent so far: only its records may be sent again (design §5). */
@@ -45,6 +54,8 @@ export interface ReconcileInput {
   readonly selected?: boolean;
   /** Whether what is desired is known without keys. Left out: no. */
   readonly keyless?: boolean;
+  /** Whether changes go together in few jobs, as those of edits do. Left out: no. */
+  readonly together?: boolean;
 }
 
 /** What one partition holds. */
@@ -79,17 +90,26 @@ export function reconcileActivities({ connections }: Deps) {
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
 
-      const { keyless = false } = input;
+      const { keyless = false, together = false } = input;
+      const marked = selected === undefined ? NONE_MARKED : await markedLines(storage, work, partition);
+      const modes = modesIn(selected ?? []);
       const sides = { desired, actual, actualEdges, managed, filtered, keyless };
       for (const found of comparePartition(selected === undefined ? sides : { ...sides, selected })) {
         const difference = differenceLine(found);
         if (difference !== null) await differences.write(`${difference}\n`);
         const due = judge.count(found);
         if (due === null) continue;
-        out.digest(due.kind, due.found.key, 'line' in due.found ? due.found.line : '');
+        const { key } = due.found;
+        // Keys that the run makes enter the hash as marks (design §5).
+        out.digest(due.kind, key, 'line' in due.found ? (marked.get(key) ?? due.found.line) : '');
         const level = sourceEdges.levelOf(due.found.record.deviceId);
-        const lines = due.byRest === true ? byRest(due.found) : changesOf(due.found, level);
-        if (lines.some(({ change }) => makesKeys(change))) judge.newKeys(due.found.key);
+        const lines =
+          due.byRest === true
+            ? byRest(due.found)
+            : changesOf(due.found, level, { together, mode: modes.get(key) });
+        const made = (change: Change): boolean =>
+          makesKeys(change) || (marked.has(key) && writesKeys(change));
+        if (lines.some(({ change }) => made(change))) judge.newKeys(key);
         for (const { wave, change } of lines) await out.add(wave, change);
         await kept?.add(due, lines[0]?.change);
       }
@@ -98,6 +118,18 @@ export function reconcileActivities({ connections }: Deps) {
       return { ...judge.sum, lines: await out.close() };
     },
   };
+}
+
+const NONE_MARKED: ReadonlyMap<RecordKey, string> = new Map();
+
+/** The modes that a user has chosen, as lines of selected records name them. */
+function modesIn(selected: readonly string[]): Map<RecordKey, ImportMode> {
+  const modes = new Map<RecordKey, ImportMode>();
+  for (const line of selected) {
+    const { mode } = JSON.parse(line) as { mode?: ImportMode };
+    if (mode !== undefined) modes.set(keyOfLine(line), mode);
+  }
+  return modes;
 }
 
 /** What is said of a record in the file of differences, or null where there is nothing to say. */

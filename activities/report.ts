@@ -26,8 +26,8 @@ export function reportActivities({ connections }: Deps) {
     },
 
     /**
-     * Puts the differences that one look at the target found into a file of their own: a line for each record, with its
-     * key, what about it, and the fields that differ. No content, no secret.
+     * Puts the differences that one look at the target found, and what a rollback left alone, into a file of their own: a
+     * line for each record, with its key, what about it, and the fields that differ. No content, no secret.
      *
      * @returns how many there are; without any there is no file
      */
@@ -35,8 +35,8 @@ export function reportActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       const writer = storage.writer(SHARED_CONTAINER, differencesBlob(input.run));
       let lines = 0;
-      for (let partition = 0; partition < input.partitions; partition++) {
-        const blob = workBlob.differences(input.pass, partition);
+      const parts = Array.from({ length: input.partitions }, (_, n) => workBlob.differences(input.pass, n));
+      for (const blob of [...parts, workBlob.leftAlone]) {
         for await (const batch of ownLines(storage, input.work, blob)) {
           for (const line of batch) await writer.write(`${line}\n`);
           lines += batch.length;

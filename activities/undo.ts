@@ -1,5 +1,5 @@
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
-import type { Storage } from '../azure/storage.js';
+import type { BlobWriter, Storage } from '../azure/storage.js';
 import { printIdentity } from '../registry/change.js';
 import { saltedDigest } from '../registry/digest.js';
 import { HubferryError } from '../registry/errors.js';
@@ -60,7 +60,8 @@ export function undoActivities({ connections }: Deps) {
         before: await edgeTableOf(storage, input.before.id),
         now: await edgeTableOf(storage, input.now.id),
       };
-      const plan = await splitPlan(storage, input, partitions);
+      const left = new LeftAlone(storage, input.work);
+      const plan = await splitPlan(storage, input, partitions, left);
       const { work, maxLineBytes } = input;
       const split = async (
         { id, sha256 }: SnapshotRef,
@@ -71,7 +72,7 @@ export function undoActivities({ connections }: Deps) {
       };
       await split(input.before, workBlob.undoBefore);
       await split(input.now, workBlob.undoNow);
-      const undo = new Undo(storage, input, plan, edges);
+      const undo = new Undo(storage, input, plan, edges, left);
       for (let partition = 0; partition < partitions; partition++)
         await undo.partition(partition, partitions);
       return { partitions, ...(await undo.end(partitions)) };
@@ -79,10 +80,43 @@ export function undoActivities({ connections }: Deps) {
   };
 }
 
+/** What is not undone: counted, some of it by name, and all of it written down, to be told of in a file. */
+class LeftAlone {
+  /** Records that are not as the run left them. */
+  readonly foreign = new Sampler();
+  /** What the run did beside records. */
+  readonly beside = new Sampler();
+  readonly #writer: BlobWriter;
+  #lines = '';
+
+  constructor(storage: Storage, work: string) {
+    this.#writer = storage.writer(work, workBlob.leftAlone);
+  }
+
+  addForeign(record: RecordKey): void {
+    this.foreign.add(record);
+    this.#lines += `${JSON.stringify({ record, difference: 'changed since the run' })}\n`;
+  }
+
+  addBeside(record: string): void {
+    this.beside.add(record);
+    this.#lines += `${JSON.stringify({ record, difference: 'not undone' })}\n`;
+  }
+
+  async flush(): Promise<void> {
+    await this.#writer.write(this.#lines);
+    this.#lines = '';
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#writer.close();
+  }
+}
+
 /** What the file of a plan says beside its records. */
 interface Plan {
   readonly salt: string;
-  readonly beside: Sampler;
   /** Ids of edge devices whose system modules the run wrote. */
   readonly manifests: Set<string>;
 }
@@ -90,11 +124,15 @@ interface Plan {
 const MANIFEST = '/$manifest';
 
 /** Splits the changes of records by device; others are only counted. */
-async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitions: number): Promise<Plan> {
+async function splitPlan(
+  storage: Storage,
+  { work, undone }: UndoInput,
+  partitions: number,
+  left: LeftAlone,
+): Promise<Plan> {
   const unknown = (why: string): HubferryError =>
     new HubferryError('PLAN_NOT_KEPT', `The plan of run ${undone} ${why}, so nobody can say what it did.`);
   const writers = new PartitionWriters(storage, work, workBlob.undoPlan);
-  const beside = new Sampler();
   const manifests = new Set<string>();
   let header: KeptPlanHeader | null = null;
   for await (const batch of ownLines(storage, SHARED_CONTAINER, planBlob(undone))) {
@@ -105,14 +143,14 @@ async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitio
         continue;
       }
       const { key, configuration } = JSON.parse(line) as Partial<KeptChange> & { configuration?: string };
-      if (configuration !== undefined) beside.add(`configuration ${configuration}`);
+      if (configuration !== undefined) left.addBeside(`configuration ${configuration}`);
       else if (key?.endsWith(MANIFEST) === true) manifests.add(key.slice(0, -MANIFEST.length));
       else if (key !== undefined) await writers.write(partitionOf(deviceOf(key), partitions), line);
     }
   }
   await writers.close();
   if (header === null) throw unknown('is not in storage');
-  return { salt: header.salt, beside, manifests };
+  return { salt: header.salt, manifests };
 }
 
 const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
@@ -134,7 +172,7 @@ class Undo {
   readonly #edges: { readonly before: EdgeTable; readonly now: EdgeTable };
   readonly #desired: PartitionWriters;
   readonly #selected: PartitionWriters;
-  readonly #foreign = new Sampler();
+  readonly #left: LeftAlone;
   readonly #removals: Removal[] = [];
   /** Edge devices below which something is that stays. */
   readonly #needed = new Set<string>();
@@ -146,7 +184,9 @@ class Undo {
     input: UndoInput,
     plan: Plan,
     edges: { readonly before: EdgeTable; readonly now: EdgeTable },
+    left: LeftAlone,
   ) {
+    this.#left = left;
     this.#storage = storage;
     this.#input = input;
     this.#plan = plan;
@@ -172,12 +212,12 @@ class Undo {
       const was = before.get(key) ?? null;
       const is = now.get(key) ?? null;
       if (was !== null && isSystemModule(was.record)) {
-        if (holdsAnything(was.record)) this.#plan.beside.add(`system module ${key}`);
+        if (holdsAnything(was.record)) this.#left.addBeside(`system module ${key}`);
         continue;
       }
       const undoing = undoingOf(change, was, is, digestOf);
       if (undoing === 'foreign') {
-        this.#foreign.add(key);
+        this.#left.addForeign(key);
         if (was !== null) this.#foreignBefore += 1;
       } else if (undoing === 'remove' && is !== null) removed.set(key, { key, record: is.record });
       else if (was !== null) {
@@ -190,7 +230,7 @@ class Undo {
     for (const [key, { record }] of now) {
       if (record.moduleId === null || isSystemModule(record) || !stays(key)) continue;
       const device = recordKey(record.deviceId, null);
-      if (removed.delete(device)) this.#foreign.add(device);
+      if (removed.delete(device)) this.#left.addForeign(device);
     }
     for (const [key, { record, parent }] of now)
       if (record.moduleId === null && parent !== null && stays(key)) this.#needed.add(parent);
@@ -198,6 +238,7 @@ class Undo {
       if (removal.record.moduleId === null && removal.record.iotEdge) this.#removals.push(removal);
       else await this.#remove(removal, partitions);
     }
+    await this.#left.flush();
   }
 
   /** Those edge devices that nothing hangs below any more go, too. */
@@ -208,21 +249,22 @@ class Undo {
       const removal = removals.get(id);
       if (removal === undefined) return;
       removals.delete(id);
-      this.#foreign.add(removal.key);
+      this.#left.addForeign(removal.key);
       const parent = now.parentOf(id);
       if (parent !== null) keep(parent);
     };
     for (const id of this.#needed) keep(id);
     for (const removal of removals.values()) await this.#remove(removal, partitions);
     // Those of a device that goes, go with it.
-    for (const id of this.#plan.manifests) if (now.has(id)) this.#plan.beside.add(`system modules of ${id}`);
-    await this.#desired.close();
-    await this.#selected.close();
+    for (const id of this.#plan.manifests) if (now.has(id)) this.#left.addBeside(`system modules of ${id}`);
+    await this.#left.close();
+    await this.#desired.closeAll(partitions);
+    await this.#selected.closeAll(partitions);
     return {
       restored: this.#restored,
-      foreign: this.#foreign.result(),
+      foreign: this.#left.foreign.result(),
       foreignBefore: this.#foreignBefore,
-      beside: this.#plan.beside.result(),
+      beside: this.#left.beside.result(),
     };
   }
 

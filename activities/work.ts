@@ -24,8 +24,11 @@ export const workBlob = {
    */
   source: (partition: number) => `source/${pad(partition)}`,
   filtered: (partition: number) => `filtered/${pad(partition)}`,
-  /** Whose records the run is about, where it is not about all. */
+  /** Whose records the run is about, where it is not about all; with the mode that a user has chosen for a record. */
   selected: (partition: number) => `selected/${pad(partition)}`,
+  /** Of a run of edits: its list, and the desired lines of records whose keys it makes, with marks in their places. */
+  edits: (partition: number) => `edits/${pad(partition)}`,
+  marked: (partition: number) => `marked/${pad(partition)}`,
   names: (partition: number) => `names/${pad(partition)}`,
   /** Of an export without keys, given by its container: its lines, and what else the hub tells of their records. */
   exported: (container: string, partition: number) => `exports/${container}/lines/${pad(partition)}`,
@@ -36,6 +39,8 @@ export const workBlob = {
   undoPlan: (partition: number) => `undo/plan/${pad(partition)}`,
   undoBefore: (partition: number) => `undo/before/${pad(partition)}`,
   undoNow: (partition: number) => `undo/now/${pad(partition)}`,
+  /** What it does not undo, as lines of differences. */
+  leftAlone: 'undo/left-alone',
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
   desiredConfigurations: 'configurations/desired',
   configurationChanges: 'configurations/changes',

@@ -85,7 +85,8 @@ export function timed(report: RunReport): RunReport {
   return { ...report, seconds: { ...report.seconds, total } };
 }
 
-const isHost = (name: string | null): boolean => name !== null && !name.startsWith('snapshot:');
+const isHost = (name: string | null): boolean =>
+  name !== null && name !== 'edits' && !/^(snapshot|run):/.test(name);
 
 /** Each repair round warns once; the name of the apply workflow holds the round. */
 const roundOf = (report: RunReport): number =>

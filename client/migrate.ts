@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { type Config, hubOf, loadRules } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { REGENERATE_KEYS } from '../registry/rules.js';
@@ -6,7 +6,7 @@ import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
 import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
-import { type RunOptions, withRunOptions } from './options.js';
+import { deletesAtMost, type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
@@ -151,7 +151,7 @@ function policyOptions(command: Command): Command {
       new Option(
         '--max-delete <records>',
         'deletes at most; more end the run before any write (default: a tenth of the target)',
-      ).argParser(count),
+      ).argParser(deletesAtMost),
     )
     .option('--strict', 'refuse to start when the target would not take some record', false);
 }
@@ -230,11 +230,6 @@ function rulesOf({ rules, orphans, keys }: MigrateOptions): Pick<MigrateInput, '
   if (rules !== undefined) return { rules: [...loadRules(rules), ...last], orphans: orphans ?? 'fail' };
   if (orphans === undefined) return last.length === 0 ? {} : { rules: last };
   throw new HubferryError('USAGE', '--orphans says what becomes of devices whose parent --rules leave out.');
-}
-
-function count(value: string): number {
-  if (/^\d{1,9}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number from 0 up.');
 }
 
 function sourceOf(config: Config, source: string): Source {

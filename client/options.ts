@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 /** Options that every verb with a configuration has. */
 export interface FileOptions {
@@ -14,7 +14,8 @@ export interface RunOptions extends CommonOptions {
   readonly detach: boolean;
 }
 
-const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+/** Gathers the values of an option that may be given several times. */
+export const collect = (value: string, all: readonly string[]): string[] => [...all, value];
 
 export function withConfigOption(command: Command): Command {
   return command.option('-c, --config <file>', 'configuration file (default: hubferry.yaml in this folder)');
@@ -42,4 +43,10 @@ export function withCommonOptions(command: Command): Command {
 /** Adds the common options and `--detach`. */
 export function withRunOptions(command: Command): Command {
   return withCommonOptions(command).option('--detach', 'start the run and return at once', false);
+}
+
+/** The number of --max-delete. */
+export function deletesAtMost(value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number from 0 up.');
 }

@@ -19,6 +19,21 @@ const VERDICTS: Record<Outcome, string> = {
   skipped: 'skipped',
 };
 
+/** What verdicts say of runs that copy nothing. */
+const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome, string>>>> = {
+  edit: {
+    verified: 'verified: every edit is done, compared field by field',
+    differences: 'not all is as the edits say',
+  },
+  rollback: {
+    verified: 'verified: all is as before the run, compared field by field',
+    differences: 'not all is as before the run',
+  },
+};
+
+const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
+  OWN_VERDICTS[workflow]?.[outcome] ?? VERDICTS[outcome];
+
 /** The report of a run as text for a person, `width` columns wide where it can be. */
 export function reportText(report: RunReport, width = 80): string {
   const { ledger, verify, error } = report;
@@ -109,8 +124,8 @@ function verdictOf(report: RunReport): string {
   const { outcome, phase, ledger, verify, warnings } = report;
   if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
   if (outcome === 'verified' && verify && verify.kept > 0)
-    return `${VERDICTS.verified}, ${count(verify.kept)} kept as they were on the target`;
-  if (outcome !== 'differences') return VERDICTS[outcome];
+    return `${verdict(report, outcome)}, ${count(verify.kept)} kept as they were on the target`;
+  if (outcome !== 'differences') return verdict(report, outcome);
   const warned = (name: string): number => warnings.find(({ code }) => code === name)?.count ?? 0;
   const open = Object.entries({
     different: verify?.different ?? 0,
@@ -127,7 +142,7 @@ function verdictOf(report: RunReport): string {
     'changed since the run': warned('CHANGED_SINCE_RUN'),
     'not undone': warned('NOT_UNDONE'),
   }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
-  return `${VERDICTS.differences}: ${open.join(', ')}`;
+  return `${verdict(report, outcome)}: ${open.join(', ')}`;
 }
 
 /** Which comparison the counts are from: the one that made the plan, until there is another. */
@@ -244,6 +259,7 @@ export function errorLines(error: RunError, width: number): string[] {
 
 const REPORTED: readonly RunReport['workflow'][] = [
   'migrate',
+  'edit',
   'rollback',
   'plan',
   'verify',

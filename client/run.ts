@@ -22,6 +22,13 @@ export interface Start<T extends RunInput> {
   readonly report: Pick<RunReport, 'workflow' | 'source' | 'target'>;
   /** The file for keys that the run makes. */
   readonly keysOut?: string | undefined;
+  /** What has to lie in storage before the run starts: putting it there, and taking it away where it never started. */
+  readonly luggage?: Luggage | undefined;
+}
+
+export interface Luggage {
+  readonly put: (run: string) => Promise<void>;
+  readonly drop: (run: string) => Promise<void>;
 }
 
 /**
@@ -41,13 +48,19 @@ export async function conduct<T extends RunInput>(
     const base: RunInput = { run, account, settings, server };
     onInterrupt(() => fail(maybeStarted(run, options)));
     const { workflow, summary } = start;
+    await start.luggage?.put(run);
     const started = await startRun(session, {
       workflow,
       workflowId: start.workflowId(run),
       input: start.input(base),
       summary,
       report: emptyReport({ run, server, ...start.report }),
+    }).catch(async (error: unknown) => {
+      // Where nobody knows whether it started, it may need it.
+      if (error instanceof HubferryError) await start.luggage?.drop(run);
+      throw error;
     });
+    if (started.attached) await start.luggage?.drop(run);
     const { begun } = started;
     progress.say(`run ${begun.run}${started.attached ? ' goes on: attached to it' : ''}`);
     const comeBack = statusCommand(begun.run, options);

@@ -107,7 +107,7 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
 }
 
 /** What writes to a hub, under the id that its target gives it. */
-export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'rollback'];
+export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback'];
 
 /** The workflow that a report belongs to, if Temporal still runs it. */
 export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
+import { editCommand } from './edit.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
@@ -14,6 +15,7 @@ export const VERBS: readonly (() => Command)[] = [
   migrateCommand,
   planCommand,
   verifyCommand,
+  editCommand,
   rollbackCommand,
   snapshotCommand,
   checkCommand,

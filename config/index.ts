@@ -1,4 +1,5 @@
 export { parseDuration } from './duration.js';
+export { cellValue, type EditSource, placed, readEdits } from './edits.js';
 export { canonicalHost } from './host.js';
 export { CONFIG_FILE, type LoadOptions, loadConfig } from './load.js';
 export {
@@ -10,5 +11,5 @@ export {
   type TemporalConfig,
   type Tier,
 } from './model.js';
-export { loadRules } from './rules.js';
+export { faultIn, loadRules, twinPathText } from './rules.js';
 export { configJsonSchema } from './schema.js';

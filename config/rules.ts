@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { HubferryError } from '../registry/errors.js';
-import { type Rule, regExpOf, ruleName } from '../registry/rules.js';
+import { type Actions, KEY_POLICIES, type Rule, regExpOf, ruleName } from '../registry/rules.js';
 import type { Path } from './environment.js';
 import { faultsOf, MAX_FAULTS } from './faults.js';
 import { compilePredicate, PredicateFault } from './predicate.js';
@@ -15,7 +15,7 @@ const MAX_RULES = 200;
 
 /** Names without what the service allows in none (facts §5). */
 const STEP = String.raw`[^\s.$\u0000-\u001f\u007f-\u009f]+`;
-const twinPathText = z
+export const twinPathText = z
   .string()
   .regex(
     new RegExp(String.raw`^${STEP}(?:\.${STEP}){0,9}$`),
@@ -53,6 +53,7 @@ const actions = z
   .strictObject({
     include: z.literal(true).optional().describe('Move the record.'),
     exclude: z.literal(true).optional().describe('Leave the record out; on the target it is left alone.'),
+    delete: z.literal(true).optional().describe('Of edit only: delete the record.'),
     status: z.enum(['enabled', 'disabled']).optional().describe('Of devices.'),
     statusReason: z.string().optional().describe('Of devices; empty for none.'),
     tags: twinEdit.optional(),
@@ -64,11 +65,12 @@ const actions = z
       .optional()
       .describe('A new device id; modules and children follow.'),
     keys: z
-      .enum(['keep', 'swap', 'regenerate'])
+      .enum(KEY_POLICIES)
       .optional()
       .describe(
         'Of records with symmetric keys. swap: primary and secondary exchange their places. ' +
-          'regenerate: new ones, for records that are created.',
+          'regenerate: new ones, for records that are created; edit makes them for those that are there, ' +
+          'too, and regenerate-primary or regenerate-secondary only one of them.',
       ),
   })
   .refine((then) => Object.values(then).some((action) => action !== undefined), 'expected an action')
@@ -90,17 +92,34 @@ export function rulesJsonSchema(): object {
   return z.toJSONSchema(rulesSchema, { io: 'input' });
 }
 
+/** What rules are for: records on their way to another hub, or records of one hub where they are. */
+export type RulesFor = 'copy' | 'edit';
+
+/** Actions that make no sense there, and why. */
+const NOT_FOR: Record<RulesFor, (then: Actions) => readonly (keyof Actions)[]> = {
+  copy: ({ delete: remove, keys }) => [
+    ...(remove === undefined ? [] : (['delete'] as const)),
+    ...(keys === 'regenerate-primary' || keys === 'regenerate-secondary' ? (['keys'] as const) : []),
+  ],
+  edit: (then) => (['include', 'exclude', 'rename'] as const).filter((name) => then[name] !== undefined),
+};
+
+const WHY_NOT: Record<RulesFor, string> = {
+  copy: 'only edit can do this',
+  edit: 'edit cannot do this: it changes records where they are',
+};
+
 /**
  * Reads and checks a file of rules. No network is touched.
  *
  * @throws HubferryError RULE_INVALID with line and column, and the rule by number and name
  */
-export function loadRules(name: string, cwd = process.cwd()): Rule[] {
-  return parseRules(name, readText(name, resolve(cwd, name)));
+export function loadRules(name: string, use: RulesFor = 'copy', cwd = process.cwd()): Rule[] {
+  return parseRules(name, readText(name, resolve(cwd, name)), use);
 }
 
 /** As `loadRules`, from the file's text. */
-export function parseRules(name: string, text: string): Rule[] {
+export function parseRules(name: string, text: string, use: RulesFor = 'copy'): Rule[] {
   const source = new YamlSource(name, text, 'RULE_INVALID');
   const value: unknown = source.value() ?? [];
   // A twin may hold it, but it would be lost on the way.
@@ -118,6 +137,13 @@ export function parseRules(name: string, text: string): Rule[] {
     return fault === null ? [] : [`${placeOf(source, value, [index, 'when'])}: ${fault}`];
   });
   if (faults.length > 0) throw invalid(faults);
+  const misused = result.data.flatMap(({ then }, index) =>
+    NOT_FOR[use](then).map((action) => {
+      const path = [index, 'then', action];
+      return `${placeOf(source, value, path, 'key')}: ${WHY_NOT[use]}`;
+    }),
+  );
+  if (misused.length > 0) throw invalid(misused);
   // Aliases make much of little text.
   if (Buffer.byteLength(JSON.stringify(result.data)) > MAX_BYTES) throw tooLarge(name);
   return result.data;
@@ -154,7 +180,8 @@ function placeOf(source: YamlSource, value: unknown, at: Path, part: 'key' | 'va
   return `${place}: ${ruleName({ when: '', then: {} }, index)}${called}${inside.length > 0 ? `, ${dotted(inside)}` : ''}`;
 }
 
-function faultIn(expression: string): string | null {
+/** What is wrong with an expression, or null. */
+export function faultIn(expression: string): string | null {
   try {
     compilePredicate(expression);
     return null;

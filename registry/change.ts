@@ -1,14 +1,17 @@
 import { isTwinField } from './compare.js';
 import { membersOf } from './json-scan.js';
 import { type Identity, parseLine, printImportLine, splitParent } from './line.js';
-import type { ImportMode } from './modes.js';
+import { type ImportMode, isTwinMode } from './modes.js';
 import { lineIsToGenerate, withKeptKeys } from './new-keys.js';
 import type { Comparison } from './reconcile.js';
 import type { RegistryRecord } from './record.js';
-import { BY_REST, DELETES, MODULE_UPDATES, TWINS, type Wave, waveOf } from './waves.js';
+import { BY_REST, DELETES, DEVICES, MODULE_UPDATES, TWINS, type Wave, waveOf } from './waves.js';
 
-/** What one line of a plan's change stream does. An update of identity and twin is two lines, of two jobs. */
-export type ChangePart = 'create' | 'identity' | 'twin' | 'delete';
+/**
+ * What one line of a plan's change stream does. An update of identity and twin is two lines, of two jobs; `whole` is both
+ * in one line, where a user has chosen a mode that writes both.
+ */
+export type ChangePart = 'create' | 'identity' | 'twin' | 'whole' | 'delete';
 
 /** One line of a plan's change stream. */
 export interface Change {
@@ -17,6 +20,16 @@ export interface Change {
   readonly eTag: string | null;
   /** The desired line; of a delete only whose it is. */
   readonly line: string;
+  /** The mode that a user has chosen; left out: that of the part. */
+  readonly mode?: ImportMode;
+}
+
+/** How the changes of a run are sent. Left out: as a migration's. */
+export interface Manner {
+  /** Whether deletes and whatever depends on no other wave go along with devices, in one job, instead of apart. */
+  readonly together?: boolean;
+  /** The mode that a user has chosen for the record. */
+  readonly mode?: ImportMode | undefined;
 }
 
 /** Creates never overwrite, and everything else is refused where somebody else has written meanwhile (design §5). */
@@ -24,11 +37,13 @@ const MODES: Record<ChangePart, ImportMode> = {
   create: 'create',
   identity: 'updateIfMatchETag',
   twin: 'updateTwinIfMatchETag',
+  whole: 'updateIfMatchETag',
   delete: 'deleteIfMatchETag',
 };
 
 /** A change as a line of its stream: a create is its desired line, the others say before it what they are. */
-export function printChange({ part, eTag, line }: Change): string {
+export function printChange({ part, eTag, line, mode }: Change): string {
+  if (mode !== undefined) return `${part}:${mode} ${eTag ?? ''} ${line}`;
   return part === 'create' ? line : `${part} ${eTag ?? ''} ${line}`;
 }
 
@@ -37,10 +52,12 @@ export function parseChange(text: string): Change {
   if (text.startsWith('{')) return { part: 'create', eTag: null, line: text };
   const first = text.indexOf(' ');
   const second = text.indexOf(' ', first + 1);
+  const [part, mode] = text.slice(0, first).split(':') as [ChangePart, ImportMode?];
   return {
-    part: text.slice(0, first) as ChangePart,
-    eTag: text.slice(first + 1, second),
+    part,
+    eTag: part === 'create' ? null : text.slice(first + 1, second),
     line: text.slice(second + 1),
+    ...(mode === undefined ? {} : { mode }),
   };
 }
 
@@ -53,22 +70,31 @@ export function parseChange(text: string): Change {
 export function changesOf(
   comparison: Exclude<Comparison, { kind: 'refused' | 'equal' | 'system' | 'filtered' }>,
   edgeLevel: number,
+  { together = false, mode }: Manner = {},
 ): { readonly wave: Wave; readonly change: Change }[] {
   const { record } = comparison;
+  const chosen = mode === undefined ? {} : { mode };
   if (comparison.kind === 'extra') {
-    return [{ wave: DELETES, change: { part: 'delete', eTag: record.eTag, line: printIdentity(record) } }];
+    const change = { part: 'delete', eTag: record.eTag, line: printIdentity(record), ...chosen } as const;
+    return [{ wave: together ? DEVICES : DELETES, change }];
   }
   const wave = waveOf(record, edgeLevel);
   if (comparison.kind === 'missing')
-    return [{ wave, change: { part: 'create', eTag: null, line: comparison.line } }];
+    return [{ wave, change: { part: 'create', eTag: null, line: comparison.line, ...chosen } }];
   const { actual, fields } = comparison;
   const line = withKeptKeys(comparison.line, actual);
-  const identity = {
-    wave: record.moduleId === null ? wave : MODULE_UPDATES,
-    change: { part: 'identity', eTag: actual.eTag, line },
+  // Nothing hangs below an edge device that only changes its own members in another way than before.
+  const alone = together && !fields.some((field) => field === 'iotEdge' || field === 'parent');
+  const identityWave = record.moduleId === null ? (alone ? DEVICES : wave) : MODULE_UPDATES;
+  if (mode !== undefined && !isTwinMode(mode))
+    return [{ wave: identityWave, change: { part: 'whole', eTag: actual.eTag, line, mode } }];
+  const identity = { wave: identityWave, change: { part: 'identity', eTag: actual.eTag, line } } as const;
+  const identityDiffers = !fields.every(isTwinField) && mode === undefined;
+  const twin = {
+    wave: together && !identityDiffers ? DEVICES : TWINS,
+    change: { part: 'twin', eTag: actual.twinETag, line, ...chosen },
   } as const;
-  const twin = { wave: TWINS, change: { part: 'twin', eTag: actual.twinETag, line } } as const;
-  return [...(fields.every(isTwinField) ? [] : [identity]), ...(fields.some(isTwinField) ? [twin] : [])];
+  return [...(identityDiffers ? [identity] : []), ...(fields.some(isTwinField) ? [twin] : [])];
 }
 
 /** The same change as a call to the hub's REST API, where an import did not take it as it was meant. */
@@ -80,7 +106,12 @@ export function byRest(
 
 /** Whether sending this change makes keys. */
 export function makesKeys({ part, line }: Pick<Change, 'part' | 'line'>): boolean {
-  return (part === 'create' || part === 'identity') && lineIsToGenerate(line);
+  return writesKeys({ part }) && lineIsToGenerate(line);
+}
+
+/** Whether sending this change writes the keys of its record. */
+export function writesKeys({ part }: Pick<Change, 'part'>): boolean {
+  return part !== 'twin' && part !== 'delete';
 }
 
 /** What a delete's line holds: nothing but whose it is. */
@@ -100,18 +131,22 @@ const ALWAYS = new Set(['id', 'moduleId', 'status']);
  * @param scopeOf the target's current scope of an edge device; throws where it has none.
  */
 export function printImportOf(change: Change, scopeOf: (parentDeviceId: string) => string): string {
-  const { part, eTag, line } = change;
-  const mode = MODES[part];
+  const { part, eTag, line, mode = MODES[part] } = change;
+  const guard = (name: string): string[] =>
+    mode.endsWith('IfMatchETag') ? [`"${name}":${quote(eTag)}`] : [];
   if (part === 'create') return printImportLine(line, mode, scopeOf);
   if (part === 'delete')
-    return `${line.slice(0, -1)},"status":"enabled","eTag":${quote(eTag)},"importMode":"${mode}"}`;
+    return `${[line.slice(0, -1), '"status":"enabled"', ...guard('eTag'), `"importMode":"${mode}"`].join(',')}}`;
   const { parent, rest } = splitParent(line);
-  const kept = (membersOf(rest) ?? []).filter(({ name }) =>
-    part === 'twin' ? TWIN.has(name) || ALWAYS.has(name) : !TWIN.has(name),
-  );
+  const isKept = {
+    twin: (name: string) => TWIN.has(name) || ALWAYS.has(name),
+    identity: (name: string) => !TWIN.has(name),
+    whole: () => true,
+  }[part];
+  const kept = (membersOf(rest) ?? []).filter(({ name }) => isKept(name));
   const members = kept.map(({ at, to }) => rest.slice(at, to));
-  members.push(`"${part === 'twin' ? 'twinETag' : 'eTag'}":${quote(eTag)}`);
-  if (part === 'identity') members.push(...placement(rest, parent, scopeOf));
+  if (part === 'twin') members.push(...guard('twinETag'));
+  else members.push(...guard('eTag'), ...placement(rest, parent, scopeOf));
   return `{${members.join(',')},"importMode":"${mode}"}`;
 }
 

@@ -25,6 +25,7 @@ export const ERRORS = {
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
   RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),
+  EDIT_INVALID: usage('Correct the named line; docs/edit.md shows what edits can do.'),
   STORAGE_MISSING: usage('Add `storage: { connectionString: … }` to the configuration.'),
   STORAGE_NOT_REACHABLE_BY_HUB: usage(
     'A hub in the cloud cannot reach storage on loopback: use an Azure storage account.',
@@ -99,11 +100,12 @@ export const ERRORS = {
   ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
   RUN_NOT_UNDOABLE: final(
-    'Only a run of `migrate` or `rollback` that has ended, and had a plan, can be undone.',
+    'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',
   ),
   PLAN_NOT_KEPT: final(
     'Restore the snapshot from before the run: `hubferry migrate snapshot:ID TARGET --existing overwrite`.',
   ),
+  EDITS_LOST: final('Run the same command again; nobody else may write to the containers of a run.'),
   LEDGER_UNBALANCED: final(
     'Counts do not add up, so nothing can be proven. Please report this with the run’s report.',
   ),

@@ -19,9 +19,37 @@ const sas = (primaryKey: string, secondaryKey: string): Authentication => ({
 const MARKED = sas(GENERATED, GENERATED);
 const MARK = printAuthentication(MARKED);
 
-/** A record that is to get new symmetric keys. */
-export function toGenerate(record: RegistryRecord): RegistryRecord {
-  return { ...record, authentication: MARKED, raw: { ...record.raw, authentication: MARK } };
+/** The keys of one record: base64 of 32 bytes each. */
+export interface Keys {
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+}
+
+/** A record that is to get new symmetric keys; `which` names the only one of a record that has some. */
+export function toGenerate(record: RegistryRecord, which?: keyof Keys): RegistryRecord {
+  const { authentication } = record;
+  if (which === undefined || authentication === null) return withAuthenticationOf(record, MARKED);
+  return withAuthenticationOf(record, { ...authentication, [which]: GENERATED });
+}
+
+/** A record with another authentication. */
+export function withAuthenticationOf(record: RegistryRecord, authentication: Authentication): RegistryRecord {
+  return {
+    ...record,
+    authentication,
+    raw: { ...record.raw, authentication: printAuthentication(authentication) },
+  };
+}
+
+/** A record with keys in all places that `toGenerate` marked; itself where there are none. */
+export function withMadeKeys(record: RegistryRecord, make: () => Keys): RegistryRecord {
+  const { authentication } = record;
+  if (authentication?.primaryKey !== GENERATED && authentication?.secondaryKey !== GENERATED) return record;
+  const made = make();
+  const keyOf = (name: keyof Keys): string | null =>
+    authentication[name] === GENERATED ? made[name] : authentication[name];
+  const keys = { primaryKey: keyOf('primaryKey'), secondaryKey: keyOf('secondaryKey') };
+  return withAuthenticationOf(record, { ...authentication, ...keys });
 }
 
 /** Whether the keys of a record are still to be made. */

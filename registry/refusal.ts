@@ -22,6 +22,12 @@ const REASONS = {
   CONFIGURATION_ID_INVALID:
     "a configuration's id must be 1 to 128 lower-case letters, digits and characters of -+%_*!'",
   DEVICE_NOT_EDGE: 'its device is no edge device, and only there can a module be without authentication',
+  RECORD_MISSING: 'the hub has no such record',
+  RECORD_EXISTS: 'the hub has this record already',
+  ETAG_DIFFERS: 'its ETag on the hub is another one than the edit names',
+  SYSTEM_MODULE: 'modules of the service itself cannot be edited one by one',
+  KEYS_NOT_SYMMETRIC: 'it has no symmetric keys',
+  PARENT_UNKNOWN: 'its parent is no edge device of the hub',
   LINE_TOO_LONG: 'its line in the snapshot is longer than maxLineBytes',
 } as const satisfies Record<string, string>;
 

@@ -1,7 +1,6 @@
-import { printAuthentication } from './authentication.js';
 import { jsonEqual } from './compare.js';
 import { HubferryError } from './errors.js';
-import { toGenerate } from './new-keys.js';
+import { toGenerate, withAuthenticationOf } from './new-keys.js';
 import { isJsonObject, quoted, type RegistryRecord, recordKey } from './record.js';
 import { removeAt, setAt, twinPath, valueAt } from './twin-path.js';
 
@@ -12,7 +11,14 @@ export interface TwinEdit {
 }
 
 /** What to do with the symmetric keys of a record. */
-export type KeyPolicy = 'keep' | 'swap' | 'regenerate';
+export const KEY_POLICIES = [
+  'keep',
+  'swap',
+  'regenerate',
+  'regenerate-primary',
+  'regenerate-secondary',
+] as const;
+export type KeyPolicy = (typeof KEY_POLICIES)[number];
 
 /** A new device id: a template in which `{{id}}` stands for the old one, or a replacement in it. */
 export type Rename = string | { readonly match: string; readonly to: string };
@@ -21,6 +27,8 @@ export type Rename = string | { readonly match: string; readonly to: string };
 export interface Actions {
   readonly include?: true | undefined;
   readonly exclude?: true | undefined;
+  /** Of edits only. */
+  readonly delete?: true | undefined;
   readonly status?: 'enabled' | 'disabled' | undefined;
   readonly statusReason?: string | undefined;
   readonly tags?: TwinEdit | undefined;
@@ -79,6 +87,7 @@ export interface Ruled {
   /** The record as the rules left it: a device under its new id, a module under that of its device. */
   readonly record: RegistryRecord;
   readonly excluded: boolean;
+  readonly deleted: boolean;
   /** The ids that rules gave to a device, each with the number of the first rule that sees it, counted from 0. */
   readonly ids: readonly { readonly from: number; readonly id: string }[];
 }
@@ -133,16 +142,18 @@ export class Rules {
   apply(record: RegistryRecord, parent: string | null, device?: Pick<Ruled, 'ids'>): Ruled {
     let now = record;
     let excluded = false;
+    let deleted = false;
     let keys: KeyPolicy = 'keep';
     const ids: { from: number; id: string }[] = [];
     for (const [index, rule] of this.#rules.entries()) {
       const followed = device?.ids.findLast(({ from }) => from <= index)?.id;
       if (followed !== undefined) now = withId(now, followed);
       const { then } = rule;
-      const before = { now, excluded, keys };
+      const before = { now, excluded, deleted, keys };
       try {
         if (!rule.matches(viewOf(now, parent))) continue;
         if (then.include || then.exclude) excluded = then.exclude === true;
+        deleted ||= then.delete === true;
         if (hasKeys(now)) keys = then.keys ?? keys;
         now = withTwin(withStatus(now, then), then);
         if (now.moduleId === null && then.rename !== undefined) {
@@ -157,11 +168,12 @@ export class Rules {
       const counts = this.#counts[index];
       if (counts === undefined) continue;
       counts.matched += 1;
-      if (now !== before.now || excluded !== before.excluded || keys !== before.keys) counts.changed += 1;
+      const same = excluded === before.excluded && deleted === before.deleted && keys === before.keys;
+      if (now !== before.now || !same) counts.changed += 1;
     }
     const last = device?.ids.at(-1)?.id;
     if (last !== undefined) now = withId(now, last);
-    return { record: withKeys(now, keys), excluded, ids };
+    return { record: withKeys(now, keys), excluded, deleted, ids };
   }
 }
 
@@ -242,23 +254,32 @@ function renamed(id: string, rename: Rename, matcher: RegExp | null): string {
   return fresh;
 }
 
-function hasKeys({ authentication }: RegistryRecord): boolean {
+/** Whether a record has symmetric keys. */
+export function hasKeys({ authentication }: RegistryRecord): boolean {
   return authentication?.type === 'sas';
 }
 
-function withKeys(record: RegistryRecord, keys: KeyPolicy): RegistryRecord {
-  if (keys === 'keep') return record;
-  return keys === 'swap' ? swapped(record) : toGenerate(record);
+/** A record with symmetric keys under a policy for them: where keys are to be made, with the mark of that. */
+export function withKeys(record: RegistryRecord, keys: KeyPolicy): RegistryRecord {
+  switch (keys) {
+    case 'keep':
+      return record;
+    case 'swap':
+      return swapped(record);
+    case 'regenerate':
+      return toGenerate(record);
+    default:
+      return toGenerate(record, keys === 'regenerate-primary' ? 'primaryKey' : 'secondaryKey');
+  }
 }
 
 function swapped(record: RegistryRecord): RegistryRecord {
-  const { authentication, raw } = record;
+  const { authentication } = record;
   if (authentication === null || authentication.primaryKey === authentication.secondaryKey) return record;
   const { primaryKey, secondaryKey } = authentication;
-  const exchanged = { ...authentication, primaryKey: secondaryKey, secondaryKey: primaryKey };
-  return {
-    ...record,
-    authentication: exchanged,
-    raw: { ...raw, authentication: printAuthentication(exchanged) },
-  };
+  return withAuthenticationOf(record, {
+    ...authentication,
+    primaryKey: secondaryKey,
+    secondaryKey: primaryKey,
+  });
 }

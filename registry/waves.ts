@@ -8,6 +8,8 @@ import type { RegistryRecord } from './record.js';
  */
 export type Wave = string;
 
+/** All devices that are no edge devices. */
+export const DEVICES: Wave = 'devices';
 /** Changes of modules that are there already: an import may clear their `managedBy`, which is put back. */
 export const MODULE_UPDATES: Wave = 'module-updates';
 /** Changes of twins that are there already. */
@@ -20,7 +22,7 @@ export const DELETES: Wave = 'deletes';
 const EDGE = /^edge-(\d+)$/;
 
 /** The waves after those of edge devices, in their order. */
-const LATE: readonly Wave[] = ['devices', 'modules', MODULE_UPDATES, TWINS, BY_REST, DELETES];
+const LATE: readonly Wave[] = [DEVICES, 'modules', MODULE_UPDATES, TWINS, BY_REST, DELETES];
 
 /** Whether a wave holds edge devices, whose scopes the waves after it need. */
 export const isEdgeWave = (wave: Wave): boolean => EDGE.test(wave);
@@ -28,7 +30,7 @@ export const isEdgeWave = (wave: Wave): boolean => EDGE.test(wave);
 /** The wave of a record; `edgeLevel` is how many edge devices stand above it, and counts for edge devices only. */
 export function waveOf(record: RegistryRecord, edgeLevel: number): Wave {
   if (record.moduleId !== null) return 'modules';
-  return record.iotEdge ? `edge-${edgeLevel}` : 'devices';
+  return record.iotEdge ? `edge-${edgeLevel}` : DEVICES;
 }
 
 /** Negative where `a` is sent before `b`. @throws HubferryError INTERNAL for a name that is no wave. */

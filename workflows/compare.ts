@@ -4,7 +4,7 @@ import type { OwnPlan, PartitionDifference } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import type { VerifyCounts } from '../registry/ledger.js';
 import { addTotals, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
-import { compareWaves } from '../registry/waves.js';
+import { compareWaves, DELETES } from '../registry/waves.js';
 import type { WaveLines } from './apply.js';
 import { type ConfigurationsPlan, planConfigurations } from './configurations.js';
 import { compareManifests, type ManifestDifference } from './manifests.js';
@@ -30,6 +30,10 @@ export interface Difference extends Totals {
 
 /** What the target should hold. */
 export interface Desired extends TransformResult {
+  /** Whether its changes go together in few jobs, as those of edits do. Left out: in waves, deletes at the end. */
+  readonly together?: boolean;
+  /** Whether some of its records get keys that the run makes. */
+  readonly newKeys?: boolean;
   /** What the source's manifest says of its configurations; null or absent: nobody knows. */
   readonly configurations?: SnapshotInfo['configurations'];
   /** The container of the table of edge devices, where it is not that of the snapshot. */
@@ -82,6 +86,7 @@ export async function compare(
         ...(own === null ? { salt } : {}),
         ...(desired.selected === true ? { selected: true } : {}),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
+        ...(desired.together === true ? { together: true } : {}),
       }),
     ),
   );
@@ -135,3 +140,10 @@ function wavesOf(parts: readonly PartitionDifference[]): WaveLines[] {
 
 /** How many records a plan writes. */
 export const plannedOf = (plan: Difference): number => plan.create + plan.update + plan.delete;
+
+/** How many deletes wait until all the rest has arrived: those of edits do not. */
+export const waitingOf = (plan: Difference): number =>
+  plan.waves
+    .filter(({ wave }) => wave === DELETES)
+    .flatMap(({ linesPerPartition }) => linesPerPartition)
+    .reduce((sum, lines) => sum + lines, 0);

@@ -1,11 +1,10 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import { compare, type Desired, type Difference, plannedOf } from './compare.js';
+import { type Desired, type Difference, plannedOf } from './compare.js';
 import { bookConfigurations, refuseConfigurations } from './configurations.js';
 import { fail } from './failure.js';
 import { bookManifestPlan } from './manifests.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
-import { takeSnapshot } from './snapshot.js';
 import { bookWork, type Room } from './work.js';
 
 /** Asks both hubs and the storage account before anything is begun. @param source null where no hub is read */
@@ -21,10 +20,10 @@ export async function preflight(
   return { maxRecords, size: { tier, units } };
 }
 
-/** The source's snapshot, and the target's from before the first write, outlive the run. */
-export function keepSnapshots(run: Run, source: SnapshotInfo, target: SnapshotInfo): void {
-  run.keep([source.id, target.id]);
-  run.report.snapshots = { source: source.id, target: target.id };
+/** The source's snapshot, where it is another one, and the target's from before the first write, outlive the run. */
+export function keepSnapshots(run: Run, source: SnapshotInfo | null, target: SnapshotInfo): void {
+  run.keep(source === null ? [target.id] : [source.id, target.id]);
+  run.report.snapshots = { source: source?.id ?? null, target: target.id };
 }
 
 /** Books what the first comparison found; every later one is booked by `bookArrival`. */
@@ -48,13 +47,21 @@ export function bookPlan(run: Run, plan: Difference): void {
   bookConfigurations(run, plan.configurations);
 }
 
+/** A plan, and what it was made from. */
+export interface Planned {
+  readonly desired: Desired;
+  /** The snapshot that says what is desired; null where that is the target's own, under edits. */
+  readonly source: SnapshotInfo | null;
+  /** The target's. */
+  readonly before: SnapshotInfo;
+  readonly plan: Difference;
+}
+
 /** Everything that forbids writing, seen before the first write. */
 export function refuse(
   run: Run,
   input: WriteInput,
-  plan: Difference,
-  source: SnapshotInfo,
-  target: SnapshotInfo,
+  { plan, source, before: target }: Planned,
   room: Room,
 ): void {
   const { host } = input.target;
@@ -95,11 +102,13 @@ const DELETABLE = 0.1;
 function refuseDeletes(
   input: WriteInput,
   plan: Difference,
-  source: SnapshotInfo,
+  source: SnapshotInfo | null,
   target: SnapshotInfo,
 ): void {
   const { host } = input.target;
-  for (const { id, host: hub, devices, longLines, counted = 0 } of [source, target]) {
+  // What edits delete is named, or seen in the snapshot: nothing is deleted for not being there.
+  const proofs = source === null ? [] : [source, target];
+  for (const { id, host: hub, devices, longLines, counted = 0 } of proofs) {
     if (longLines > 0)
       fail(
         'DELETES_UNSAFE',
@@ -120,29 +129,30 @@ function refuseDeletes(
     );
 }
 
-/** A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5). */
+/**
+ * A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5).
+ *
+ * @param again makes it from a fresh snapshot of the target.
+ */
 export async function freshened(
   run: Run,
   input: WriteInput,
-  desired: Desired,
-  source: SnapshotInfo,
-  before: SnapshotInfo,
-  plan: Difference,
+  planned: Planned,
   room: Room,
-): Promise<Difference> {
-  if (Date.now() - Date.parse(before.taken) <= input.settings.planMaxAge) return plan;
-  const again = await takeSnapshot(run, input, input.target.host);
-  keepSnapshots(run, source, again);
-  const fresh = await compare(run, input, desired, again, null);
-  if (fresh.hash !== plan.hash) {
+  again: () => Promise<Planned>,
+): Promise<Planned> {
+  if (Date.now() - Date.parse(planned.before.taken) <= input.settings.planMaxAge) return planned;
+  const fresh = await again();
+  keepSnapshots(run, fresh.source, fresh.before);
+  if (fresh.plan.hash !== planned.plan.hash) {
     fail(
       'PLAN_STALE',
       `${input.target.host} changed between the plan and the first write; nothing was written.`,
     );
   }
   // The hash is of the changes; what they are not about may have changed too.
-  bookPlan(run, fresh);
-  bookWork(run, input, fresh, again, room);
-  refuse(run, input, fresh, source, again, room);
+  bookPlan(run, fresh.plan);
+  bookWork(run, input, fresh.plan, fresh.before, room);
+  refuse(run, input, fresh, room);
   return fresh;
 }

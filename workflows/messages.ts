@@ -28,6 +28,12 @@ export const newKeysContainer = (run: string): string => `hf-${run}-keys`;
 /** In that container: a line of JSON for each record. */
 export const NEW_KEYS_BLOB = 'keys.jsonl';
 
+/** The private container of a run's list of edits: it holds keys, and goes when the run ends. */
+export const editsContainer = (run: string): string => `hf-${run}-edits`;
+
+/** In that container: a line of JSON for each edit. */
+export const EDITS_BLOB = 'edits.jsonl';
+
 /** Keyword search attribute that holds a run's RUN. */
 export const RUN_ATTRIBUTE = 'HubferryRun';
 
@@ -78,6 +84,16 @@ export interface RollbackInput extends RunInput {
   readonly before: string;
 }
 
+/** Edits records of one hub: those of a list, and those that rules match. */
+export interface EditsInput extends RunInput {
+  readonly target: { readonly host: string };
+  /** The list, which lies in `editsContainer`. Left out: none. */
+  readonly list?: { readonly sha256: string; readonly edits: number };
+  readonly rules: readonly Rule[];
+  readonly maxDelete: number | null;
+  readonly strict: boolean;
+}
+
 export interface SnapshotInput extends RunInput {
   readonly source: { readonly kind: 'hub'; readonly host: string };
   /** Whether symmetric keys are left out. Left out: no. */
@@ -126,7 +142,7 @@ export type Phase =
 /** The object that `--json` prints, that `status` shows while the run goes on, and that `runs/<RUN>.json` keeps. */
 export interface RunReport {
   run: string;
-  workflow: 'migrate' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check';
+  workflow: 'migrate' | 'edit' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check';
   outcome: Outcome;
   phase: Phase;
   source: string;

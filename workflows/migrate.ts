@@ -49,7 +49,8 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     warnOfUnknown(run, input, from, before);
 
     run.phase('plan');
-    let plan = await compare(run, input, desired, before, null);
+    const planned = { desired, source: from, before, plan: await compare(run, input, desired, before, null) };
+    const { plan } = planned;
     bookPlan(run, plan);
     warnOfLostTags(run, plan.manifests);
     if (input.goal === 'verify') {
@@ -57,16 +58,19 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
       return rechecked(run, input, from, comparedConfigurations(run, plan.configurations, compared));
     }
     bookWork(run, input, plan, before, room);
-    refuse(run, input, plan, from, before, room);
+    refuse(run, input, planned, room);
     warnOfRoom(run, input, plan, before, room);
     warnOfEffects(run, plan.configurations, plan.create + plan.update);
     warnOfNewKeys(run, plan);
     if (input.goal === 'plan') return 'planned';
-    plan = await freshened(run, input, desired, from, before, plan, room);
-    await keepNewKeys(run, input, desired, plan);
-    const records = await reconciled(run, input, desired, plan);
-    await carryManagers(run, input, plan);
-    return rechecked(run, input, from, await configured(run, input, plan.configurations, records));
+    const now = await freshened(run, input, planned, room, async () => {
+      const again = await takeSnapshot(run, input, target.host);
+      return { ...planned, before: again, plan: await compare(run, input, desired, again, null) };
+    });
+    await keepNewKeys(run, input, now);
+    const records = await reconciled(run, input, desired, now.plan);
+    await carryManagers(run, input, now.plan);
+    return rechecked(run, input, from, await configured(run, input, now.plan.configurations, records));
   });
 }
 

@@ -1,5 +1,5 @@
-import type { TransformResult } from '../activities/transform.js';
 import type { Difference } from './compare.js';
+import type { Planned } from './gate.js';
 import { NEW_KEYS_BLOB, newKeysContainer, type WriteInput } from './messages.js';
 import type { Run } from './run.js';
 
@@ -7,10 +7,11 @@ import type { Run } from './run.js';
 export async function keepNewKeys(
   run: Run,
   { account, run: name }: WriteInput,
-  { ruled }: Pick<TransformResult, 'ruled'>,
-  { pass, partitions }: Difference,
+  { desired, plan }: Planned,
 ): Promise<void> {
-  if (ruled?.newKeys !== true) return;
+  const { ruled, newKeys } = desired;
+  const { pass, partitions } = plan;
+  if (ruled?.newKeys !== true && newKeys !== true) return;
   const container = newKeysContainer(name);
   const { work } = run;
   const where = { account, work, container, blob: NEW_KEYS_BLOB };

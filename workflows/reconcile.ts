@@ -3,7 +3,7 @@ import type { OwnPlan } from '../activities/reconcile.js';
 import { SAMPLES } from '../registry/totals.js';
 import { DELETES } from '../registry/waves.js';
 import { type ApplyResult, apply, NOTHING } from './apply.js';
-import { compare, type Desired, type Difference, plannedOf } from './compare.js';
+import { compare, type Desired, type Difference, plannedOf, waitingOf } from './compare.js';
 import { fail } from './failure.js';
 import {
   bookManifestArrival,
@@ -34,7 +34,8 @@ export async function reconciled(
     if (due === null || rounds[due] > input.settings.repairRounds) return verdict(run, input, now, plan);
     if (rounds[due] > 0) {
       const { create = 0, update = 0 } = now.manifests ?? {};
-      const left = due === 'writes' ? now.create + now.update + create + update : now.delete;
+      const waiting = waitingOf(now);
+      const left = due === 'writes' ? plannedOf(now) - waiting + create + update : waiting;
       run.warn('REPAIR_ROUND', 1, [`${left} records were left after round ${round}`]);
     }
     rounds[due] += 1;
@@ -55,9 +56,10 @@ export async function reconciled(
 type Step = 'writes' | 'deletes';
 
 function dueOf(now: Difference): Step | null {
-  if (now.create + now.update > 0 || manifestsAreDue(now.manifests)) return 'writes';
+  const waiting = waitingOf(now);
+  if (plannedOf(now) > waiting || manifestsAreDue(now.manifests)) return 'writes';
   const open = now.missing + now.different + openModules(now.manifests);
-  return now.delete > 0 && open === 0 ? 'deletes' : null;
+  return waiting > 0 && open === 0 ? 'deletes' : null;
 }
 
 /** Sends one step of what `now` found: of the plan itself, or of what a later look shows to be left of it. */
@@ -71,8 +73,9 @@ async function applyPlan(
 ): Promise<ApplyResult> {
   const { account, run: name, settings, target } = input;
   const { ledger } = run.report;
-  const records = due === 'writes' ? now.create + now.update : now.delete;
-  const later = due === 'writes' ? now.delete : 0;
+  const waiting = waitingOf(now);
+  const records = due === 'writes' ? plannedOf(now) - waiting : waiting;
+  const later = due === 'writes' ? waiting : 0;
   // Where only manifests are due.
   if (records === 0) return { ...NOTHING, unsent: later };
   // Until it is told: where the sending is broken off, nobody knows.
@@ -149,7 +152,7 @@ async function settledDifference(
     const { manifests } = now;
     const agrees =
       last?.hash === now.hash && last.different === now.different && last.missing === now.missing;
-    const open = now.missing + now.different + (due === 'deletes' ? now.delete : 0);
+    const open = now.missing + now.different + now.delete - (due === 'writes' ? waitingOf(now) : 0);
     const openManifests = manifests === null ? 0 : manifests.missing + manifests.different;
     const clear = open === now.explained && openManifests === (manifests?.explained ?? 0);
     if (clear || agrees || look === MAX_LOOKS) return { now, agreed: clear || agrees };
@@ -161,7 +164,7 @@ async function settledDifference(
 function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Difference, due: Step): void {
   const { ledger } = run.report;
   const open = now.plannedOpen;
-  const later = due === 'writes' ? plan.delete : 0;
+  const later = due === 'writes' ? waitingOf(plan) : 0;
   ledger.rejected = now.rejected;
   ledger.unsent = Math.min(applied.unsent + later, open - now.rejected);
   // What is not there and was not rejected: a job was lost, or the hub said it was done and it is not.
@@ -193,17 +196,19 @@ export async function verdict(
   return clean && arrived ? 'verified' : 'differences';
 }
 
-/** Puts every difference that is left into a file: a report names a few. */
-async function keepDifferences(run: Run, { account, run: name }: WriteInput, now: Difference): Promise<void> {
-  const { pass, partitions } = now;
+async function keepDifferences(run: Run, input: WriteInput, now: Difference): Promise<void> {
   const left = now.missing + now.different + now.kept + now.extra + now.refused;
-  if (left === 0 || !patched('differences')) return;
-  const { lines } = await run.activities.transfer.writeDifferences({
-    account,
-    run: name,
-    work: run.work,
-    pass,
-    partitions,
-  });
+  if (left > 0 && patched('differences')) await writeDifferences(run, input, now);
+}
+
+/** Puts every difference that is left into a file: a report names a few. */
+export async function writeDifferences(
+  run: Run,
+  { account, run: name }: WriteInput,
+  { pass, partitions }: Pick<Difference, 'pass' | 'partitions'>,
+): Promise<void> {
+  const { work } = run;
+  const input = { account, run: name, work, pass, partitions };
+  const { lines } = await run.activities.transfer.writeDifferences(input);
   if (lines > 0) run.report.differences = `hubferry/reports/${name}.differences.ndjson`;
 }

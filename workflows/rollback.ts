@@ -1,10 +1,9 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
-import { fail } from './failure.js';
-import { bookPlan, keepSnapshots, preflight, refuse } from './gate.js';
+import { bookPlan, freshened, keepSnapshots, type Planned, preflight, refuse } from './gate.js';
 import type { Outcome, RollbackInput, RunReport, WriteInput } from './messages.js';
-import { reconciled } from './reconcile.js';
+import { reconciled, writeDifferences } from './reconcile.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
 import { bookWork, type Room } from './work.js';
@@ -26,24 +25,38 @@ export async function rollback({ undone, before: beforeId, ...rest }: RollbackIn
     const room: Room = { ...(await preflight(run, input, null)), maxRecords: Number.POSITIVE_INFINITY };
     const before = await run.activities.ask.readManifest({ account, id: beforeId });
 
-    run.phase('snapshot');
-    const now = await takeSnapshot(run, input, target.host);
-    keepSnapshots(run, before, now);
-
-    run.phase('transform');
-    const { desired, foreign } = await undo(run, input, undone, before, now);
-
-    run.phase('plan');
-    const plan = await compare(run, input, desired, now, null);
-    bookPlan(run, plan);
-    bookWork(run, input, plan, now, room);
-    refuse(run, input, plan, before, now, room);
-    // What is ours to undo was decided by this snapshot, so it has to be made anew as a whole.
-    if (Date.now() - Date.parse(now.taken) > input.settings.planMaxAge)
-      fail('PLAN_STALE', `The snapshot of ${target.host} is too old to be written by; nothing was written.`);
-    const outcome: Outcome = await reconciled(run, input, desired, plan);
-    return foreign > 0 && outcome === 'verified' ? 'differences' : outcome;
+    const made = await plannedUndo(run, input, undone, before);
+    bookPlan(run, made.plan);
+    bookWork(run, input, made.plan, made.before, room);
+    refuse(run, input, made, room);
+    const now = await freshened(run, input, made, room, () => plannedUndo(run, input, undone, before));
+    const { foreign, beside } = made;
+    run.warn('CHANGED_SINCE_RUN', foreign.count, foreign.samples);
+    run.warn('NOT_UNDONE', beside.count, beside.samples);
+    const outcome: Outcome = await reconciled(run, input, now.desired, now.plan);
+    if (foreign.count + beside.count === 0) return outcome;
+    await writeDifferences(run, input, { pass: run.lastPass, partitions: now.plan.partitions });
+    return outcome === 'verified' ? 'differences' : outcome;
   });
+}
+
+/** @param before the target's snapshot from before the run that is undone. */
+async function plannedUndo(
+  run: Run,
+  input: WriteInput,
+  undone: string,
+  before: SnapshotInfo,
+): Promise<Planned & Pick<UndoResult, 'foreign' | 'beside'>> {
+  run.phase('snapshot');
+  const now = await takeSnapshot(run, input, input.target.host);
+  keepSnapshots(run, before, now);
+
+  run.phase('transform');
+  const { desired, foreign, beside } = await undo(run, input, undone, before, now);
+
+  run.phase('plan');
+  const plan = await compare(run, input, desired, now, null);
+  return { desired, source: before, before: now, plan, foreign, beside };
 }
 
 /** What the target should hold of the records of the plan that is undone. */
@@ -53,7 +66,7 @@ async function undo(
   undone: string,
   before: SnapshotInfo,
   now: SnapshotInfo,
-): Promise<{ desired: Desired; foreign: number }> {
+): Promise<{ desired: Desired } & Pick<UndoResult, 'foreign' | 'beside'>> {
   await run.activities.light.createContainer({ account, container: run.work });
   const result: UndoResult = await run.activities.transfer.undo({
     account,
@@ -68,11 +81,10 @@ async function undo(
   const { partitions, restored, foreign, foreignBefore, beside } = result;
   run.report.ledger.source = restored + foreignBefore;
   run.report.ledger.filtered = foreignBefore;
-  run.warn('CHANGED_SINCE_RUN', foreign.count, foreign.samples);
-  run.warn('NOT_UNDONE', beside.count, beside.samples);
   const none = { count: 0, samples: [] };
   return {
-    foreign: foreign.count + beside.count,
+    foreign,
+    beside,
     desired: {
       snapshot: before.id,
       partitions,

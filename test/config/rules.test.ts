@@ -99,12 +99,14 @@ describe('a rules file', () => {
   });
 
   it('that is not there, or too large, is told by name', () => {
-    expect(thrown(() => loadRules('none.yaml', folder))).toMatchObject({
+    expect(thrown(() => loadRules('none.yaml', 'copy', folder))).toMatchObject({
       code: 'RULE_INVALID',
       message: 'none.yaml: there is no such file',
     });
     writeFileSync(join(folder, 'large.yaml'), `# ${'x'.repeat(256 * 1024)}`);
-    expect(thrown(() => loadRules('large.yaml', folder)).message).toMatch(/^large\.yaml: larger than 256 KB/);
+    expect(thrown(() => loadRules('large.yaml', 'copy', folder)).message).toMatch(
+      /^large\.yaml: larger than 256 KB/,
+    );
     const name = 'x'.repeat(50_000);
     const text = `- { when: iotEdge, then: { tags: { set: { a: &a ${name}, b: *a, c: *a, d: *a, e: *a, f: *a } } } }`;
     expect(thrown(() => parseRules('r.yaml', text)).message).toMatch(/larger than 256 KB/);
@@ -155,4 +157,20 @@ describe('an expression', () => {
   ])('%s fails on the record', (when, message) => {
     expect(() => compilePredicate(when)(view())).toThrow(message);
   });
+});
+
+it.each([
+  ['copy', 'delete: true', '1:27: rule 1, then.delete: only edit can do this'],
+  ['copy', 'keys: regenerate-primary', '1:27: rule 1, then.keys: only edit can do this'],
+  [
+    'edit',
+    'exclude: true',
+    '1:27: rule 1, then.exclude: edit cannot do this: it changes records where they are',
+  ],
+  ['edit', 'rename: x', '1:27: rule 1, then.rename: edit cannot do this: it changes records where they are'],
+] as const)('for %s, %s is no action', (use, action, words) => {
+  const text = `[{ when: 'true', then: {  ${action} } }]`;
+  expect(thrown(() => parseRules('r.yaml', text, use)).message).toBe(`r.yaml:${words}`);
+  const other = use === 'copy' ? 'edit' : 'copy';
+  expect(parseRules('r.yaml', text, other)).toHaveLength(1);
 });

@@ -34,6 +34,12 @@ export function parse(words: readonly string[]): Command {
   return command;
 }
 
+/** The words of a command line as a shell takes them: what stands in quotes is part of one. */
+export function wordsOf(line: string): string[] {
+  const words = line.trim().match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  return words.map((word) => word.replaceAll(/'([^']*)'|"([^"]*)"/g, '$1$2'));
+}
+
 /** What is wrong with a command line, or null. */
 export function complaint(words: readonly string[]): string | null {
   const [first = ''] = words;

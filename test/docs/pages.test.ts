@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { reportText } from '../../client/print.js';
 import { loadConfig } from '../../config/index.js';
 import { emptyReport } from '../../workflows/messages.js';
-import { allOptions, complaint } from './cli.js';
+import { allOptions, complaint, wordsOf } from './cli.js';
 import { blocks, codeLines, inlineCode, pages, ROOMS, ROOT, read } from './pages.js';
 
 const PAGES = pages().map((path) => ({ path, text: read(path) }));
@@ -27,7 +27,7 @@ function commandLines(text: string): string[] {
 describe.each(PAGES)('$path', ({ path, text }) => {
   it('shows only commands that the program takes', () => {
     const wrong = commandLines(text).flatMap((line) => {
-      const problem = complaint(line.split(/\s+/));
+      const problem = complaint(wordsOf(line));
       return problem === null ? [] : [`hubferry ${line}: ${problem}`];
     });
     expect(wrong).toEqual([]);

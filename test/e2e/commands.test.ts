@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
@@ -160,6 +161,57 @@ describe('migrate', () => {
       const plan = await scene.json('plan', 'old', 'new');
       const { code, report: refused } = await scene.json('rollback', plan.report.run, '--yes');
       expect({ code, error: refused.error?.code }).toEqual({ code: 1, error: 'RUN_NOT_UNDOABLE' });
+    },
+    PATIENCE * 2,
+  );
+
+  it(
+    'edits one hub by a file, ids, an expression and the service’s own lines, in one run',
+    async () => {
+      scene.hub('new').load(generateFleet({ devices: 40, seed: 2, plain: true }));
+      const before = essence(scene.hub('new').dump());
+      const [first = '', second = '', third = ''] = Object.keys(before).map((name) => name.slice(0, -1));
+      const key = Buffer.alloc(32, 'k').toString('base64');
+      const csv = `id,op,statusReason,tags.site\nmade,create,,x\n${first},update,why,\n`;
+      const line = `{"id":"${third}","status":"enabled","importMode":"delete"}\n`;
+      const args = ['--file', scene.config('edits.csv', csv)];
+      args.push('--ids', scene.config('ids.txt', `${second}\n`), '--disable', '--reason', 'gone');
+      args.push('--set-tag', 'n=1', '--where', 'id == "made"');
+      args.push('--import-file', scene.config('import.txt', line));
+      const asked = await scene.hubferry('edit', 'new', ...args);
+      expect(asked).toMatchObject({ code: 2, stdout: '' });
+      expect(asked.stderr).toContain('without a terminal it needs --yes');
+      scene.expectUnwritten();
+      const keysOut = join(scene.stand.folder, 'edited.jsonl');
+      const { code, report } = await scene.json('edit', 'new', ...args, '--yes', '--keys-out', keysOut);
+      expect({ code, error: report.error }).toEqual({ code: 0, error: null });
+      expect(report).toMatchObject({
+        workflow: 'edit',
+        outcome: 'verified',
+        ledger: { create: 1, update: 2, delete: 1, applied: 4 },
+        rules: [{ name: '--where', matched: 1, changed: 1 }],
+      });
+      expect(essence(scene.hub('new').dump())).toMatchObject({
+        'made/': { status: 'disabled', statusReason: 'gone', tags: { site: 'x', n: 1 } },
+        [`${first}/`]: { statusReason: 'why' },
+        [`${second}/`]: { status: 'disabled', statusReason: 'gone' },
+      });
+      const made = JSON.parse(readFileSync(keysOut, 'utf8')) as Record<string, string>;
+      expect(made['deviceId']).toBe('made');
+      const undone = await scene.hubferry('rollback', report.run, '--yes');
+      expect(undone.code).toBe(0);
+      expect(essence(scene.hub('new').dump())).toEqual(before);
+
+      const secret = scene.config(
+        'bad.jsonl',
+        `{"id":"a","primaryKey":"${key}","secondaryKey":7}\n{"id":"b","op":"x"}`,
+      );
+      const bad = await scene.json('edit', 'new', '--file', secret);
+      expect(bad).toMatchObject({ code: 2, report: { error: { code: 'EDIT_INVALID' } } });
+      expect(bad.report.error?.message).toMatch(
+        /bad\.jsonl:1: secondaryKey: expected a text\n.*:2: op: expected/,
+      );
+      expect(bad.stdout + bad.stderr).not.toContain(key);
     },
     PATIENCE * 2,
   );

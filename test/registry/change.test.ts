@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import {
   byRest,
+  type ChangePart,
   changesOf,
   parseChange,
   printChange,
   printImportOf,
   restBodies,
 } from '../../registry/change.js';
+import type { Field } from '../../registry/compare.js';
 import { printDesiredLine } from '../../registry/line.js';
+import { IMPORT_MODES } from '../../registry/modes.js';
 import type { Comparison } from '../../registry/reconcile.js';
 import { recordKey } from '../../registry/record.js';
 import { record } from './records.js';
@@ -36,6 +39,83 @@ describe('a change as a line of its stream', () => {
   test('a create is its desired line, as plans of 0.1 are', () => {
     const line = printDesiredLine(leaf, null);
     expect(printChange({ part: 'create', eTag: null, line })).toBe(line);
+  });
+});
+
+describe('a mode that a user has chosen', () => {
+  const desired = printDesiredLine(leaf, 'gw');
+  const actual = { ...leaf, eTag: 'MQ==', twinETag: 'Mg==' };
+  const parts: Record<string, ChangePart> = {
+    create: 'create',
+    update: 'whole',
+    createOrUpdate: 'whole',
+    updateTwin: 'twin',
+    delete: 'delete',
+  };
+  test.each(IMPORT_MODES)('%s goes as it is, guarded where it says so', (mode) => {
+    const part = parts[mode.replace('IfMatchETag', '')] ?? 'create';
+    const key = recordKey('leaf', null);
+    const found: Parameters<typeof changesOf>[0] =
+      part === 'delete'
+        ? { kind: 'extra', key, record: actual, deletable: true }
+        : part === 'create'
+          ? { kind: 'missing', key, line: desired, record: leaf, parent: 'gw' }
+          : { kind: 'different', key, line: desired, record: leaf, parent: 'gw', actual, fields: ['tags'] };
+    const [only, ...more] = changesOf(found, 0, { together: true, mode });
+    expect(more).toEqual([]);
+    expect(only).toMatchObject({ wave: 'devices', change: { part, mode } });
+    const change = parseChange(printChange(only?.change ?? { part, eTag: null, line: '' }));
+    expect(change).toStrictEqual(only?.change);
+    const line = JSON.parse(printImportOf(change, scopeOf)) as Record<string, unknown>;
+    const guard = mode.endsWith('IfMatchETag')
+      ? part === 'twin'
+        ? { twinETag: 'Mg==' }
+        : { eTag: 'MQ==' }
+      : {};
+    const { eTag, twinETag, importMode, id } = line;
+    expect({ eTag, twinETag, importMode, id }).toEqual({
+      eTag: undefined,
+      twinETag: undefined,
+      ...guard,
+      importMode: mode,
+      id: 'leaf',
+    });
+    expect('tags' in line).toBe(part !== 'delete');
+    expect('authentication' in line).toBe(part === 'create' || part === 'whole');
+    expect('deviceScope' in line).toBe(part === 'create' || part === 'whole');
+  });
+
+  test('is none of a call by REST', () => {
+    const found = { kind: 'different', key: recordKey('leaf', null), line: desired, record: leaf } as const;
+    const sent = byRest({ ...found, parent: 'gw', actual, fields: ['status', 'tags'] });
+    expect(sent.map(({ change }) => change.part)).toEqual(['identity', 'twin']);
+  });
+});
+
+describe('changes that go together', () => {
+  const changed = (one: typeof leaf, fields: Field[]) =>
+    changesOf(
+      {
+        kind: 'different',
+        key: recordKey(one.deviceId, one.moduleId),
+        line: printDesiredLine(one, null),
+        record: one,
+        parent: null,
+        actual: one,
+        fields,
+      },
+      2,
+      { together: true },
+    ).map(({ wave, change }) => `${wave} ${change.part}`);
+
+  test('are one wave, but for what others wait for and second lines', () => {
+    expect(changed(leaf, ['status'])).toEqual(['devices identity']);
+    expect(changed(leaf, ['tags'])).toEqual(['devices twin']);
+    expect(changed(leaf, ['status', 'tags'])).toEqual(['devices identity', 'twins twin']);
+    expect(changed(edge, ['status'])).toEqual(['devices identity']);
+    expect(changed(edge, ['parent'])).toEqual(['edge-2 identity']);
+    expect(changed(module, ['desired'])).toEqual(['devices twin']);
+    expect(changed(module, ['authentication.primaryKey'])).toEqual(['module-updates identity']);
   });
 });
 

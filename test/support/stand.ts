@@ -23,6 +23,7 @@ import {
   enqueue,
   hubQueueIdOf,
   type MigrateInput,
+  type RollbackInput,
   type RunReport,
   writerIdOf,
 } from '../../workflows/messages.js';
@@ -172,6 +173,29 @@ export async function openTestStand(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Undoes a run to the end. */
+export async function rolledBack(
+  stand: TestStand,
+  { run: undone, target, snapshots }: RunReport,
+  settings: RunSettings = FAST,
+): Promise<RunReport> {
+  const host = target ?? '';
+  const input: RollbackInput = {
+    run: testRun(),
+    account: stand.storage.account,
+    settings,
+    undone,
+    before: snapshots.target ?? '',
+    target: { host },
+  };
+  const handle = await stand.client.workflow.start('rollback', {
+    workflowId: writerIdOf(host),
+    taskQueue: stand.taskQueue,
+    args: [input],
+  });
+  return await stand.reportOf(handle);
 }
 
 /** What of a hub's records must arrive: everything but what the service makes itself. Parents by device id. */

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { FleetRecord } from '../../simulator/index.js';
-import type { RollbackInput, RunReport } from '../../workflows/messages.js';
-import { writerIdOf } from '../../workflows/messages.js';
-import { essence, FAST, openTestStand, sharedServices, type TestStand, testRun } from '../support/stand.js';
+import type { RunReport } from '../../workflows/messages.js';
+import { essence, openTestStand, rolledBack, sharedServices, type TestStand } from '../support/stand.js';
 
 let stand: TestStand;
 beforeAll(async () => {
@@ -46,34 +45,12 @@ async function migrated(): Promise<RunReport> {
   return report;
 }
 
-async function rolledBack({ run: undone, target, snapshots }: RunReport): Promise<RunReport> {
-  const {
-    target: host,
-    account,
-    taskQueue,
-  } = { target: target ?? '', account: stand.storage.account, taskQueue: stand.taskQueue };
-  const input: RollbackInput = {
-    run: testRun(),
-    account,
-    settings: FAST,
-    undone,
-    before: snapshots.target ?? '',
-    target: { host },
-  };
-  const handle = await stand.client.workflow.start('rollback', {
-    workflowId: writerIdOf(host),
-    taskQueue,
-    args: [input],
-  });
-  return await stand.reportOf(handle);
-}
-
 const held = () => essence(stand.hub('new').dump());
 
 test('a rollback leaves the hub as before the run, and is undone by another', async () => {
   const run = await migrated();
   const after = held();
-  const report = await rolledBack(run);
+  const report = await rolledBack(stand, run);
   expect(report).toMatchObject({
     error: null,
     outcome: 'verified',
@@ -85,7 +62,7 @@ test('a rollback leaves the hub as before the run, and is undone by another', as
   stand.hub('old').load(before);
   expect(held()).toEqual(essence(stand.hub('old').dump()));
 
-  const again = await rolledBack(report);
+  const again = await rolledBack(stand, report);
   expect(again).toMatchObject({ error: null, outcome: 'verified', warnings: [] });
   expect(held()).toEqual(after);
 });
@@ -100,7 +77,7 @@ test('what others have written since survives, and is named', async () => {
   stand
     .hub('new')
     .load([{ deviceId: 'moved', parent: 'gw', authentication: keys(6), statusReason: 'theirs' }]);
-  const report = await rolledBack(run);
+  const report = await rolledBack(stand, run);
   expect(report).toMatchObject({ error: null, outcome: 'differences' });
   expect(report.warnings).toEqual([
     {
@@ -125,7 +102,7 @@ test('system modules go with their device; those of one that stays are named', a
   stand.hub('new').load([{ deviceId: 'there', iotEdge: true, authentication: keys(2) }]);
   const run = await stand.migrated({ existing: 'overwrite' });
   expect(run).toMatchObject({ error: null, outcome: 'verified' });
-  const report = await rolledBack(run);
+  const report = await rolledBack(stand, run);
   expect(report).toMatchObject({ error: null, outcome: 'differences' });
   expect(report.warnings).toEqual([{ code: 'NOT_UNDONE', count: 1, samples: ['system modules of there'] }]);
   expect(Object.keys(held())).toEqual(['there/']);
@@ -133,7 +110,7 @@ test('system modules go with their device; those of one that stays are named', a
 
 test('where nobody knows what a run did, nothing is undone', async () => {
   const run = await migrated();
-  const report = await rolledBack({ ...run, run: '20200101-000000-nobody' });
+  const report = await rolledBack(stand, { ...run, run: '20200101-000000-nobody' });
   expect(report).toMatchObject({ outcome: 'failed', error: { code: 'PLAN_NOT_KEPT' } });
   expect(report.jobs.filter(({ type }) => type === 'import')).toEqual([]);
 });

@@ -1,6 +1,7 @@
-import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import { planBlob, SAMPLES_BLOB, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
 import { manifestContent, manifestKey } from '../registry/manifests.js';
+import { type PlanSample, SAMPLES_EACH } from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
 import { KEPT_PLAN } from '../registry/undo.js';
 import { configurationChanges } from './configurations.js';
@@ -25,8 +26,31 @@ export interface SealPlanInput {
   readonly configurations?: boolean;
 }
 
+export interface KeepSamplesInput {
+  readonly account: string;
+  readonly work: string;
+  readonly pass: number;
+  readonly partitions: number;
+  /** The container that the samples outlive the run in. */
+  readonly container: string;
+}
+
 export function planActivities({ connections }: Deps) {
   return {
+    /** Keeps some changes of each kind, field by field and without keys, beside the snapshot that was planned against. */
+    async keepSamples({ account, work, pass, partitions, container }: KeepSamplesInput): Promise<void> {
+      const storage = connections.storage(account);
+      const kept: PlanSample[] = [];
+      for (let partition = 0; partition < partitions; partition++) {
+        const text = await storage.readText(work, workBlob.samples(pass, partition));
+        for (const sample of JSON.parse(text ?? '[]') as PlanSample[]) {
+          const same = kept.filter(({ kind, change }) => kind === sample.kind && change === sample.change);
+          if (same.length < SAMPLES_EACH) kept.push(sample);
+        }
+      }
+      await storage.writeText(container, SAMPLES_BLOB, JSON.stringify(kept, null, 2));
+    },
+
     /** Hashes the changes of a pass, and stores what may stay of a plan: no content, only keys, kinds and digests. */
     async sealPlan(input: SealPlanInput): Promise<{ hash: string }> {
       const { account, work, pass, partitions, policy } = input;

@@ -51,6 +51,16 @@ export function preflightActivities({ connections }: Deps) {
       );
     },
 
+    /** Import jobs under way on a hub, by id: before this run has sent anything, they are of somebody else. */
+    async importsUnderWay({ host }: { host: string }): Promise<Counted<readonly string[]>> {
+      const hub = connections.hub(host);
+      const jobs = await hub.listJobs();
+      const open = jobs.filter(
+        ({ type, status }) => type === 'import' && /^(enqueued|running)$/.test(status),
+      );
+      return { value: open.map(({ jobId }) => jobId), calls: hub.takeCalls() };
+    },
+
     async statistics(input: { host: string }): Promise<Counted<{ total: number }>> {
       const hub = connections.hub(input.host);
       const { total } = await hub.statistics();

@@ -16,12 +16,13 @@ import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
 import { identityOfLine, parseDesiredLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
 import type { ImportMode } from '../registry/modes.js';
+import { type PlanSample, planSample, SAMPLES_EACH } from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
 import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
-import { type RecordKey, recordKey } from '../registry/record.js';
+import { kindOf, type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable, parentOf } from '../registry/scopes.js';
-import { emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
+import { countKind, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { BY_REST } from '../registry/waves.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
@@ -86,6 +87,7 @@ export function reconcileActivities({ connections }: Deps) {
       const out = new Changes(storage, input);
       const differences = storage.writer(work, workBlob.differences(pass, partition));
       const kept = input.salt === undefined ? null : new KeptPlan(storage, input, input.salt);
+      const samples = new PlanSamples();
       const judge = new Judge(input.policy, own, actualEdges);
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
@@ -100,6 +102,8 @@ export function reconcileActivities({ connections }: Deps) {
         const due = judge.count(found);
         if (due === null) continue;
         const { key } = due.found;
+        judge.countKind(due);
+        if (kept !== null) samples.add(due, actualEdges);
         // Keys that the run makes enter the hash as marks (design §5).
         out.digest(due.kind, key, 'line' in due.found ? (marked.get(key) ?? due.found.line) : '');
         const level = sourceEdges.levelOf(due.found.record.deviceId);
@@ -115,6 +119,7 @@ export function reconcileActivities({ connections }: Deps) {
       }
       await differences.close();
       await kept?.close();
+      if (kept !== null) await samples.write(storage, work, workBlob.samples(pass, partition));
       return { ...judge.sum, lines: await out.close() };
     },
   };
@@ -203,6 +208,12 @@ class Judge {
   newKeys(key: RecordKey): void {
     this.sum.newKeys += 1;
     some(this.sum.samples.newKeys, key);
+  }
+
+  countKind({ kind, found: { record } }: Due): void {
+    countKind(this.sum.kinds ?? {}, kindOf(record), kind);
+    if (kind === 'create' && record.authentication?.type === 'certificateAuthority')
+      this.sum.authorities = (this.sum.authorities ?? 0) + 1;
   }
 
   #missing(found: Of<'missing'>): Due | null {
@@ -416,6 +427,28 @@ class Own {
 function keyOfLine(line: string): RecordKey {
   const { deviceId, moduleId } = identityOfLine(line);
   return recordKey(deviceId, moduleId);
+}
+
+/** Some changes of each kind in one partition of a plan, field by field and without keys. */
+class PlanSamples {
+  readonly #samples: PlanSample[] = [];
+  readonly #counts = new Map<string, number>();
+
+  add({ kind, found }: Due, actualEdges: EdgeTable): void {
+    const name = `${kind} ${kindOf(found.record)}`;
+    const count = this.#counts.get(name) ?? 0;
+    if (count >= SAMPLES_EACH) return;
+    this.#counts.set(name, count + 1);
+    const actual = kind === 'delete' ? found.record : kind === 'update' ? found.actual : null;
+    const before = actual && { record: actual, parent: parentOf(actual, actualEdges).parent };
+    const after = kind === 'delete' ? null : { record: found.record, parent: found.parent };
+    const sample = planSample(found.key, kind, before, after, kind === 'update' ? found.fields : []);
+    if (sample !== null) this.#samples.push(sample);
+  }
+
+  async write(storage: Storage, container: string, blob: string): Promise<void> {
+    await storage.writeText(container, blob, JSON.stringify(this.#samples));
+  }
 }
 
 /** What stays of one partition of a plan after the run: whose each change is, its kind, and a digest of what it leaves. */

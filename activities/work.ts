@@ -60,6 +60,8 @@ export const workBlob = {
   differences: (pass: number, partition: number) => `pass-${pass}/differences/${pad(partition)}`,
   /** What stays of a plan after the run. */
   kept: (pass: number, partition: number) => `pass-${pass}/kept/${pad(partition)}`,
+  /** Some changes of a plan, field by field. */
+  samples: (pass: number, partition: number) => `pass-${pass}/samples/${pad(partition)}`,
   digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,

@@ -11,3 +11,6 @@ export const differencesBlob = (run: string): string => `reports/${run}.differen
 
 /** What stays of a run's plan: keys, kinds and digests. */
 export const planBlob = (run: string): string => `plans/${run}.ndjson`;
+
+/** Beside the snapshot of a target: some changes of the plan that was made against it. */
+export const SAMPLES_BLOB = 'plan-samples.json';

@@ -21,7 +21,7 @@ import type { Actions, KeyPolicy, Rule } from '../registry/rules.js';
 import { EDITS_BLOB, type EditsInput, editsContainer, writerIdOf } from '../workflows/messages.js';
 import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
-import { collect, deletesAtMost, type RunOptions, withRunOptions } from './options.js';
+import { collect, deletesAtMost, type RunOptions, withApproveOption, withRunOptions } from './options.js';
 import { conduct, type Luggage } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 import { count } from './text.js';
@@ -47,6 +47,7 @@ interface EditOptions extends RunOptions, ActionOptions {
   readonly importMode?: ImportMode;
   readonly maxDelete?: number;
   readonly keysOut?: string;
+  readonly approve?: boolean;
   readonly strict: boolean;
   readonly yes: boolean;
 }
@@ -55,15 +56,17 @@ interface EditOptions extends RunOptions, ActionOptions {
 const MANY = 1000;
 
 export function editCommand(): Command {
-  return withRunOptions(
-    new Command('edit')
-      .summary('change many records of one hub: make, delete, enable, disable, renew keys')
-      .description(
-        'Changes records of HUB by import jobs, and proves it. A snapshot is taken first: `rollback` undoes ' +
-          'the run. Records are named by a file, a list of ids or an expression, in any combination; ' +
-          'docs/edit.md shows the forms.',
-      )
-      .argument('<hub>', 'alias of a hub'),
+  return withApproveOption(
+    withRunOptions(
+      new Command('edit')
+        .summary('change many records of one hub: make, delete, enable, disable, renew keys')
+        .description(
+          'Changes records of HUB by import jobs, and proves it. A snapshot is taken first: `rollback` undoes ' +
+            'the run. Records are named by a file, a list of ids or an expression, in any combination; ' +
+            'docs/edit.md shows the forms.',
+        )
+        .argument('<hub>', 'alias of a hub'),
+    ),
   )
     .option('--file <file>', 'edits: rows of a .csv file, or else lines of JSON')
     .option('--ids <file>', 'ids, one a line (DEVICE or DEVICE/MODULE), for the actions below')
@@ -126,7 +129,7 @@ async function edit(alias: string, options: EditOptions): Promise<void> {
   storageWithinReach(config, [host]);
   const rulesSay = rules.length > 0 ? 'Records that rules match' : '';
   const asks = list.deletes > 0 || list.edits > MANY || rules.length > 0;
-  if (asks && !options.yes) {
+  if (asks && !options.yes && options.approve !== true) {
     const deletes = list.deletes > 0 ? `, ${count(list.deletes)} of them deleted` : '';
     const named = list.edits > 0 ? `${count(list.edits)} records${deletes}` : '';
     const what = [named, rulesSay].filter((words) => words !== '').join('; ');
@@ -143,6 +146,7 @@ async function edit(alias: string, options: EditOptions): Promise<void> {
       rules,
       maxDelete,
       strict,
+      ...(options.approve === true ? { approve: true } : {}),
     }),
     summary: `edit ${alias}`,
     keysOut: options.keysOut,

@@ -93,7 +93,7 @@ const roundOf = (report: RunReport): number =>
   report.warnings.find((warning) => warning.code === 'REPAIR_ROUND')?.count ?? 0;
 
 /**
- * Follows a run to its end and returns its report. A server that is away for a while is waited for, and in embedded mode
+ * Follows a run to its end, or to where it waits for somebody, and returns its report. A server that is away for a while is waited for, and in embedded mode
  * started again where it was killed; the run itself does not need this process.
  *
  * @throws HubferryError what keeps the embedded server from being started
@@ -105,11 +105,17 @@ export async function follow(
   reviveAfter = REVIVE_AFTER,
 ): Promise<RunReport> {
   const ended = new AbortController();
+  let park: (report: RunReport) => void = () => undefined;
+  const parked = new Promise<RunReport>((resolve) => (park = resolve));
   const watch = async (): Promise<void> => {
     let answered = Date.now();
     while (!ended.signal.aborted) {
       const seen = await look(session, handleOf(session, started));
       if (ended.signal.aborted) return;
+      if (typeof seen !== 'string' && seen.report.outcome === 'parked') {
+        park(seen.report);
+        return;
+      }
       show(seen);
       if (typeof seen !== 'string') answered = Date.now();
       else if (Date.now() - answered >= reviveAfter) {
@@ -122,7 +128,7 @@ export async function follow(
   // Only its failure is waited for: a last look must not hold the result back.
   const broken = new Promise<never>((_, reject) => void watch().catch(reject));
   try {
-    return await Promise.race([result(session, started, ended.signal), broken]);
+    return await Promise.race([result(session, started, ended.signal), broken, parked]);
   } finally {
     ended.abort();
   }

@@ -6,7 +6,8 @@ import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
 import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
-import { deletesAtMost, type RunOptions, withRunOptions } from './options.js';
+import { deletesAtMost, type RunOptions, withApproveOption, withRunOptions } from './options.js';
+import { checkPlan, findPlan } from './plans.js';
 import { conduct } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
@@ -23,6 +24,8 @@ interface MigrateOptions extends RunOptions, RuleOptions {
   readonly keysOut?: string;
   readonly managedBy?: boolean;
   readonly recheckSource?: boolean;
+  readonly plan?: string;
+  readonly approve?: boolean;
   readonly strict: boolean;
   readonly yes: boolean;
 }
@@ -32,18 +35,21 @@ type VerifyOptions = RunOptions & RuleOptions & Pick<MigrateOptions, 'recheckSou
 const SNAPSHOT = 'snapshot:';
 
 export function migrateCommand(): Command {
-  return policyOptions(
-    new Command('migrate')
-      .summary('copy the registry of SOURCE to TARGET, and prove that it arrived')
-      .description(
-        'Copies the registry of SOURCE to TARGET by the hubs’ own export and import jobs, and proves that it ' +
-          'arrived by exporting the target again and comparing field by field.\n\n' +
-          'Run the same command again after any failure: it attaches to the run that goes on, or sends only ' +
-          'what still differs.',
-      )
-      .argument('<source>', 'alias of a hub, or snapshot:ID')
-      .argument('<target>', 'alias of a hub'),
+  return withApproveOption(
+    policyOptions(
+      new Command('migrate')
+        .summary('copy the registry of SOURCE to TARGET, and prove that it arrived')
+        .description(
+          'Copies the registry of SOURCE to TARGET by the hubs’ own export and import jobs, and proves that it ' +
+            'arrived by exporting the target again and comparing field by field.\n\n' +
+            'Run the same command again after any failure: it attaches to the run that goes on, or sends only ' +
+            'what still differs.',
+        )
+        .argument('<source>', 'alias of a hub, or snapshot:ID')
+        .argument('<target>', 'alias of a hub'),
+    ),
   )
+    .option('--plan <id>', 'carry out a plan that was made before: 8 or more digits of its hash')
     .option(
       '--managed-by',
       'carry who manages modules, too, by a few calls for each device that has some',
@@ -57,7 +63,8 @@ export function migrateCommand(): Command {
       '\nExamples:\n  hubferry migrate old new\n  hubferry migrate old new --existing skip --json\n' +
         '  hubferry migrate old new --existing overwrite --extra delete --yes\n' +
         '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new\n' +
-        '  hubferry migrate old new --keys regenerate --keys-out keys.jsonl',
+        '  hubferry migrate old new --keys regenerate --keys-out keys.jsonl\n' +
+        '  hubferry migrate old new --plan 9f86d081884c7d65',
     )
     .action((source: string, target: string, options: MigrateOptions) =>
       start('migrate', source, target, options),
@@ -174,10 +181,17 @@ async function start(
   const asked = { ...managedByOf(options, from), ...recheckOf(options, from) };
   const rules = rulesOf(options);
   refuseExisting(options.keysOut);
-  if (goal === 'migrate' && options.extra === 'delete' && !options.yes) {
+  if (goal === 'migrate' && options.extra === 'delete' && !options.yes && options.approve !== true) {
     await confirm(`Records that only ${target} has will be deleted.`, '--extra delete asks first');
   }
   storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
+  const report = {
+    workflow: goal,
+    source: from.kind === 'hub' ? from.host : `${SNAPSHOT}${from.id}`,
+    target: to.host,
+  };
+  const plan = options.plan === undefined ? null : checkPlan(options.plan);
+  const planned = plan === null ? {} : { planned: await findPlan(config, plan, report) };
   const { existing, extra, maxDelete = null, strict } = options;
   await conduct(config, options, {
     workflow: 'migrate',
@@ -193,14 +207,12 @@ async function start(
       strict,
       ...rules,
       ...asked,
+      ...planned,
+      ...(options.approve === true ? { approve: true } : {}),
     }),
     summary: `${goal} ${source} → ${target}`,
     keysOut: options.keysOut,
-    report: {
-      workflow: goal,
-      source: from.kind === 'hub' ? from.host : `${SNAPSHOT}${from.id}`,
-      target: to.host,
-    },
+    report,
   });
 }
 

@@ -50,3 +50,8 @@ export function deletesAtMost(value: string): number {
   if (/^\d{1,9}$/.test(value)) return Number(value);
   throw new InvalidArgumentError('It must be a whole number from 0 up.');
 }
+
+/** Adds `--approve`. */
+export function withApproveOption(command: Command): Command {
+  return command.option('--approve', 'stop before the first write until `approve` is given the plan', false);
+}

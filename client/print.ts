@@ -1,7 +1,9 @@
 import type { Work } from '../registry/estimate.js';
 import type { PartLedger } from '../registry/ledger.js';
+import type { PlanSample } from '../registry/plan-sample.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
+import type { Kinds } from '../registry/totals.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
 
@@ -15,7 +17,7 @@ const VERDICTS: Record<Outcome, string> = {
   planned: 'planned: nothing was written',
   done: 'done',
   running: 'running',
-  parked: 'parked',
+  parked: 'parked: nothing was written yet; its plan waits for approval',
   skipped: 'skipped',
 };
 
@@ -34,8 +36,12 @@ const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome
 const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
   OWN_VERDICTS[workflow]?.[outcome] ?? VERDICTS[outcome];
 
-/** The report of a run as text for a person, `width` columns wide where it can be. */
-export function reportText(report: RunReport, width = 80): string {
+/**
+ * The report of a run as text for a person, `width` columns wide where it can be.
+ *
+ * @param samples changes of a plan that waits for a decision.
+ */
+export function reportText(report: RunReport, width = 80, samples: readonly PlanSample[] = []): string {
   const { ledger, verify, error } = report;
   const lines = [
     `run ${report.run} · ${report.workflow}`,
@@ -62,7 +68,11 @@ export function reportText(report: RunReport, width = 80): string {
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
-  if (report.work && report.outcome === 'planned') lines.push(...workLines(report.work, width));
+  if (report.outcome === 'planned' || report.outcome === 'parked') {
+    if (report.kinds) lines.push(...kindLines(report.kinds));
+    if (report.work) lines.push(...workLines(report.work, width));
+    if (samples.length > 0) lines.push(...sampleLines(samples, width));
+  }
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
   if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
@@ -78,9 +88,11 @@ export function reportText(report: RunReport, width = 80): string {
     }
   }
   if (report.warnings.length > 0) lines.push('  warnings');
-  for (const { code, count: times, samples } of report.warnings) {
-    const shown = samples.slice(0, 3);
-    lines.push(`    ${code} ${count(times)}${shown.length > 0 && times > shown.length ? ', such as' : ''}`);
+  for (const { code, count: times, samples: named } of report.warnings) {
+    const shown = named.slice(0, 3);
+    // One sample of many is no example, but says what it is about.
+    const few = shown.length > 1 && times > shown.length;
+    lines.push(`    ${code} ${count(times)}${few ? ', such as' : ''}`);
     for (const sample of shown) lines.push(...fold(`      ${plain(sample)}`, width));
   }
   lines.push(...callLines(report));
@@ -89,7 +101,43 @@ export function reportText(report: RunReport, width = 80): string {
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
   if (report.report) lines.push(`  report ${report.report}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
+  if (report.outcome === 'parked' && report.plan)
+    lines.push(...fold(`  to go on: hubferry approve ${report.run} ${report.plan.slice(0, 16)}`, width, 4));
   return lines.join('\n');
+}
+
+const KIND_NAMES = { device: 'devices', edge: 'edge devices', module: 'modules' } as const;
+
+/** The changes of a plan, by kind of record. */
+function kindLines(kinds: Kinds): string[] {
+  const rows = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+    const { create = 0, update = 0, delete: remove = 0 } = kinds[kind] ?? {};
+    if (create + update + remove === 0) return [];
+    return [[`    ${KIND_NAMES[kind]}`, ...[create, update, remove].map(count)]];
+  });
+  if (rows.length === 0) return [];
+  return table([['  changes', 'create', 'update', 'delete'], ...rows], [1, 2, 3]);
+}
+
+/** Some changes of a plan, field by field. */
+function sampleLines(samples: readonly PlanSample[], width: number): string[] {
+  const shown = (value: string | null): string => (value === null ? '(none)' : plain(value));
+  return [
+    '  such as',
+    ...samples.flatMap(({ change, kind, record, fields, more }) => [
+      ...fold(`    ${change} ${kind === 'edge' ? 'edge device' : kind} ${plain(record)}`, width),
+      ...fields.flatMap(({ field, before, after }) => {
+        const values =
+          change === 'create'
+            ? shown(after)
+            : change === 'delete'
+              ? shown(before)
+              : `${shown(before)} → ${shown(after)}`;
+        return fold(`      ${plain(field)}: ${values}`, width, 4);
+      }),
+      ...(more > 0 ? [`      and ${count(more)} more`] : []),
+    ]),
+  ];
 }
 
 /** What a plan sends, wave by wave, and how long that may take. */

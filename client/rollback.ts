@@ -6,7 +6,7 @@ import { type RollbackInput, type RunReport, writerIdOf } from '../workflows/mes
 import { confirm } from './confirm.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
-import { checkRun, readReport, WRITERS } from './runs.js';
+import { checkRun, isOpen, readReport, WRITERS } from './runs.js';
 import { configOf, storageWithinReach } from './session.js';
 
 export function rollbackCommand(): Command {
@@ -51,7 +51,7 @@ function undoable(config: Config, report: RunReport): { readonly host: string; r
   const never = (why: string): HubferryError =>
     new HubferryError('RUN_NOT_UNDOABLE', `Run ${run} ${why}: it cannot be undone.`);
   if (!WRITERS.includes(workflow)) throw never(`of ${workflow} writes to no hub`);
-  if (report.outcome === 'running') throw never('has not ended, or its server lost it');
+  if (isOpen(report)) throw never('has not ended, or its server lost it');
   if (plan === null || target === null || snapshots.target === null)
     throw never('ended before it had a plan');
   const hub: HubConfig | undefined = [...config.hubs.values()].find(({ host }) => host === target);

@@ -1,15 +1,17 @@
 import type { Config } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import type { PlanSample } from '../registry/plan-sample.js';
 import { emptyReport, type RunInput, type RunReport } from '../workflows/messages.js';
 import { fail } from './fail.js';
 import { follow } from './follow.js';
 import { offInterrupt, onInterrupt } from './interrupt.js';
 import { takeNewKeys } from './new-keys.js';
 import type { RunOptions } from './options.js';
+import { planSamples } from './plans.js';
 import { exitCodeOf, printJson, reportText, say } from './print.js';
 import { Progress } from './progress.js';
-import { newRunId, noteBegun, startRun } from './runs.js';
-import { openSession } from './session.js';
+import { newRunId, noteBegun, type StartedRun, startRun } from './runs.js';
+import { openSession, type Session } from './session.js';
 import { shellQuote, widthOf } from './text.js';
 
 /** What a verb starts: the workflow, its id and its input, built once the session is open. */
@@ -61,37 +63,50 @@ export async function conduct<T extends RunInput>(
       throw error;
     });
     if (started.attached) await start.luggage?.drop(run);
-    const { begun } = started;
-    progress.say(`run ${begun.run}${started.attached ? ' goes on: attached to it' : ''}`);
-    const comeBack = statusCommand(begun.run, options);
-    onInterrupt(() => {
-      progress.end();
-      say(`\nThe run goes on. Come back with: ${comeBack}`);
-      if (options.json) printReport(begun, true);
-    });
-    const noted = started.attached ? undefined : noteBegun(config, begun);
-    if (options.detach) {
-      await noted;
-      offInterrupt();
-      if (options.json) printReport(begun, true);
-      else process.stdout.write(`The run goes on by itself. Look at it with: ${comeBack}\n`);
-      return;
-    }
-    const report = await follow(session, started, (look) => progress.show(look));
-    offInterrupt();
-    progress.end(report);
-    const settled = await takeNewKeys(config, report, start.keysOut);
-    printReport(report, options.json);
-    process.exitCode = settled ? exitCodeOf(report) : 1;
+    const noted = started.attached ? undefined : noteBegun(config, started.begun);
+    await attend(session, started, progress, options, { noted, keysOut: start.keysOut });
   } finally {
     progress.end();
     await session.close();
   }
 }
 
-export function printReport(report: RunReport, json: boolean): void {
-  if (json) printJson(report);
-  else process.stdout.write(`${reportText(report, Math.min(80, widthOf(process.stdout)))}\n`);
+/** Follows a run to its end, or to where it waits for somebody, and prints it. Ctrl-C leaves it going. */
+export async function attend(
+  session: Session,
+  started: StartedRun,
+  progress: Progress,
+  options: RunOptions,
+  { noted, keysOut }: { readonly noted?: Promise<void> | undefined; readonly keysOut?: string | undefined },
+): Promise<void> {
+  const { begun } = started;
+  progress.say(`run ${begun.run}${started.attached ? ' goes on: attached to it' : ''}`);
+  const comeBack = statusCommand(begun.run, options);
+  onInterrupt(() => {
+    progress.end();
+    say(`\nThe run goes on. Come back with: ${comeBack}`);
+    if (options.json) printReport(begun, true);
+  });
+  if (options.detach) {
+    await noted;
+    offInterrupt();
+    if (options.json) printReport(begun, true);
+    else process.stdout.write(`The run goes on by itself. Look at it with: ${comeBack}\n`);
+    return;
+  }
+  const report = await follow(session, started, (look) => progress.show(look));
+  offInterrupt();
+  progress.end(report);
+  const settled = await takeNewKeys(session.config, report, keysOut);
+  const samples = await planSamples(session.config, report);
+  printReport(report, options.json, samples);
+  process.exitCode = settled ? exitCodeOf(report) : 1;
+}
+
+/** @param samples changes of its plan, where they are to be seen. */
+export function printReport(report: RunReport, json: boolean, samples: readonly PlanSample[] = []): void {
+  if (json) printJson(samples.length === 0 ? report : { ...report, samples });
+  else process.stdout.write(`${reportText(report, Math.min(80, widthOf(process.stdout)), samples)}\n`);
 }
 
 /** Ctrl-C while the server was asked to start it: the answer is not known. */

@@ -109,6 +109,10 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
 /** What writes to a hub, under the id that its target gives it. */
 export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback'];
 
+/** Whether a run has had no last word yet. */
+export const isOpen = ({ outcome }: Pick<RunReport, 'outcome'>): boolean =>
+  outcome === 'running' || outcome === 'parked';
+
 /** The workflow that a report belongs to, if Temporal still runs it. */
 export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {
   const id = WRITERS.includes(report.workflow)

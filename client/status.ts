@@ -3,10 +3,11 @@ import type { RunReport } from '../workflows/messages.js';
 import { look, timed } from './follow.js';
 import { refuseExisting, saveNewKeys } from './new-keys.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
+import { planSamples } from './plans.js';
 import { printJson, say } from './print.js';
 import { describe } from './progress.js';
 import { printReport } from './run.js';
-import { checkRun, lost, openHandle, readReport, readReports } from './runs.js';
+import { checkRun, isOpen, lost, openHandle, readReport, readReports } from './runs.js';
 import { configOf, openSession, type Session } from './session.js';
 import { duration, fold, table, widthOf } from './text.js';
 
@@ -30,15 +31,15 @@ export function statusCommand(): Command {
       const stored = await readReport(config, run);
       if (options.keysOut !== undefined)
         say(`The new keys are in ${await saveNewKeys(config, run, options.keysOut)}`);
-      if (stored.outcome !== 'running') {
-        printReport(stored, options.json);
+      if (!isOpen(stored)) {
+        printReport(stored, options.json, await planSamples(config, stored));
         return;
       }
       const session = await openSession(config);
       try {
         const { report, note } = await current(session, stored);
         if (note) say(note);
-        printReport(report, options.json);
+        printReport(report, options.json, await planSamples(config, report));
       } finally {
         await session.close();
       }
@@ -55,12 +56,12 @@ export function listCommand(): Command {
     .action(async (options: CommonOptions) => {
       const config = configOf(options);
       const stored = await readReports(config, say);
-      const open = stored.some((report) => report.outcome === 'running');
+      const open = stored.some(isOpen);
       const session = open ? await openSession(config) : null;
       try {
         const runs = await Promise.all(
           stored.map(async (report) =>
-            session && report.outcome === 'running' ? await current(session, report) : { report },
+            session && isOpen(report) ? await current(session, report) : { report },
           ),
         );
         const reports = runs.map(({ report }) => report);
@@ -84,7 +85,10 @@ async function current(session: Session, stored: RunReport): Promise<Seen> {
   const handle = await openHandle(session.client, stored);
   if (handle === null) return ended(session, await readReport(session.config, stored.run));
   const seen = await look(session, handle);
-  if (typeof seen !== 'string') return { report: seen.report, note: describe(seen) };
+  if (typeof seen !== 'string') {
+    const { report } = seen;
+    return report.outcome === 'parked' ? { report } : { report, note: describe(seen) };
+  }
   const who = seen === 'no worker' ? 'no worker answers' : 'the Temporal server does not answer';
   return { report: timed(stored), note: `${who}; this is how the run began` };
 }
@@ -95,7 +99,7 @@ async function current(session: Session, stored: RunReport): Promise<Seen> {
  * would make a second writer.
  */
 export function ended({ server }: Pick<Session, 'server'>, now: RunReport): Seen {
-  if (now.outcome !== 'running') return { report: now };
+  if (!isOpen(now)) return { report: now };
   if (now.server === server) return { report: lost(now) };
   const name = now.server ?? 'it does not say which';
   return { report: timed(now), note: `runs under another Temporal server (${name}); this is how it began` };

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { approveCommand } from './approve.js';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
 import { editCommand } from './edit.js';
@@ -17,6 +18,7 @@ export const VERBS: readonly (() => Command)[] = [
   verifyCommand,
   editCommand,
   rollbackCommand,
+  approveCommand,
   snapshotCommand,
   checkCommand,
   statusCommand,

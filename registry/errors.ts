@@ -99,6 +99,15 @@ export const ERRORS = {
     'The hub’s job passed its deadline. Look at the hub’s jobs, then run the same command again.',
   ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
+  PLAN_NOT_FOUND: final(
+    '`hubferry list --json` shows the plans of runs; make a new one with `hubferry plan`.',
+  ),
+  PLAN_OTHER: final(
+    'Look at the plan of this run (`hubferry status RUN`), and approve that one or cancel the run.',
+  ),
+  NOT_PARKED: final(
+    '`hubferry status RUN` shows how it stands; only a run with --approve waits, once it has a plan.',
+  ),
   RUN_NOT_UNDOABLE: final(
     'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',
   ),

@@ -54,6 +54,14 @@ export interface RegistryRecord {
   };
 }
 
+export type RecordKind = 'device' | 'edge' | 'module';
+
+/** Whether a record is a device, an edge device or a module. */
+export function kindOf({ moduleId, iotEdge }: Pick<RegistryRecord, 'moduleId' | 'iotEdge'>): RecordKind {
+  if (moduleId !== null) return 'module';
+  return iotEdge ? 'edge' : 'device';
+}
+
 /** The key of a record: `deviceId` or `deviceId/moduleId`. */
 export function recordKey(deviceId: string, moduleId: string | null): RecordKey {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place that makes the brand

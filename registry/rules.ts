@@ -1,7 +1,7 @@
 import { jsonEqual } from './compare.js';
 import { HubferryError } from './errors.js';
 import { toGenerate, withAuthenticationOf } from './new-keys.js';
-import { isJsonObject, quoted, type RegistryRecord, recordKey } from './record.js';
+import { isJsonObject, kindOf, quoted, type RecordKind, type RegistryRecord, recordKey } from './record.js';
 import { removeAt, setAt, twinPath, valueAt } from './twin-path.js';
 
 /** Changes of tags or desired properties, by path (`a.b`). Removals go first. */
@@ -57,7 +57,7 @@ export type OrphanPolicy = 'detach' | 'exclude' | 'fail';
 
 /** A record as expressions see it, as the rules before have left it. No keys. */
 export interface RecordView {
-  readonly kind: 'device' | 'edge' | 'module';
+  readonly kind: RecordKind;
   /** The device's id; of a module that of its device. */
   readonly id: string;
   readonly moduleId: string | null;
@@ -180,7 +180,7 @@ export class Rules {
 function viewOf(record: RegistryRecord, parent: string | null): RecordView {
   const { deviceId, moduleId, status, statusReason, authentication, iotEdge, tags, desired } = record;
   return {
-    kind: moduleId === null ? (iotEdge ? 'edge' : 'device') : 'module',
+    kind: kindOf(record),
     id: deviceId,
     moduleId,
     status,

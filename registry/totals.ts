@@ -1,7 +1,12 @@
+import type { ChangeKind } from './reconcile.js';
+import type { RecordKind } from './record.js';
 import type { Rejected } from './refusal.js';
 
 /** Records named in a report for one warning or list; counts are always exact. */
 export const SAMPLES = 5;
+
+/** Changes to send by kind of record and kind of change; what there is none of is left out. */
+export type Kinds = Partial<Record<RecordKind, Partial<Record<ChangeKind, number>>>>;
 
 /** What a comparison of desired and actual found. `desired = equal + kept + different + missing`. */
 export interface Totals {
@@ -31,6 +36,10 @@ export interface Totals {
   rejected: number;
   /** Of what is open: what the hub will not take, or somebody else changed, so that nobody needs to look twice. */
   explained: number;
+  /** The changes to send; not in histories of 0.1. */
+  kinds?: Kinds;
+  /** Of those that are created: devices and modules with certificates of an authority. */
+  authorities?: number;
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
   samples: {
@@ -64,6 +73,8 @@ export function emptyTotals(): Totals {
     plannedOpen: 0,
     rejected: 0,
     explained: 0,
+    kinds: {},
+    authorities: 0,
     fields: {},
     samples: {
       different: [],
@@ -102,6 +113,8 @@ export function addTotals(a: Totals, b: Totals): Totals {
     plannedOpen: a.plannedOpen + b.plannedOpen,
     rejected: a.rejected + b.rejected,
     explained: a.explained + b.explained,
+    kinds: addKinds(a.kinds ?? {}, b.kinds ?? {}),
+    authorities: (a.authorities ?? 0) + (b.authorities ?? 0),
     fields,
     samples: {
       different: some(a.samples.different, b.samples.different),
@@ -114,4 +127,19 @@ export function addTotals(a: Totals, b: Totals): Totals {
       rejected: some(a.samples.rejected, b.samples.rejected),
     },
   };
+}
+
+function addKinds(a: Kinds, b: Kinds): Kinds {
+  const sum: Kinds = {};
+  for (const part of [a, b])
+    for (const kind of Object.keys(part) as RecordKind[])
+      for (const change of Object.keys(part[kind] ?? {}) as ChangeKind[])
+        countKind(sum, kind, change, part[kind]?.[change]);
+  return sum;
+}
+
+/** Counts changes of a kind. */
+export function countKind(kinds: Kinds, kind: RecordKind, change: ChangeKind, count = 1): void {
+  const changes = (kinds[kind] ??= {});
+  changes[change] = (changes[change] ?? 0) + count;
 }

@@ -1,5 +1,6 @@
 import { compare, type Desired } from './compare.js';
-import { bookPlan, freshened, keepSnapshots, type Planned, preflight, refuse } from './gate.js';
+import { foretell, seeOthers } from './foretell.js';
+import { bookPlan, cleared, keepSnapshots, type Planned, preflight, refuse } from './gate.js';
 import { EDITS_BLOB, type EditsInput, editsContainer, type RunReport, type WriteInput } from './messages.js';
 import { keepNewKeys, warnOfNewKeys } from './new-keys.js';
 import { reconciled } from './reconcile.js';
@@ -21,6 +22,7 @@ export async function edit({ list, rules, ...rest }: EditsInput): Promise<RunRep
   return run.conduct(async () => {
     run.phase('preflight');
     const room = await preflight(run, input, null);
+    await seeOthers(run, input);
     const planned = await plannedEdits(run, input, { list, rules });
     const { plan, before } = planned;
     bookPlan(run, plan);
@@ -28,7 +30,8 @@ export async function edit({ list, rules, ...rest }: EditsInput): Promise<RunRep
     refuse(run, input, planned, room);
     warnOfRoom(run, input, plan, before, room);
     warnOfNewKeys(run, plan);
-    const now = await freshened(run, input, planned, room, () => plannedEdits(run, input, { list, rules }));
+    await foretell(run, input, planned);
+    const now = await cleared(run, input, planned, room, () => plannedEdits(run, input, { list, rules }));
     await keepNewKeys(run, input, now);
     return reconciled(run, input, now.desired, now.plan);
   });

@@ -30,6 +30,7 @@ export function keepSnapshots(run: Run, source: SnapshotInfo | null, target: Sna
 export function bookPlan(run: Run, plan: Difference): void {
   const { report } = run;
   report.plan = plan.hash;
+  if (plan.kinds) report.kinds = plan.kinds;
   Object.assign(report.ledger, {
     refused: plan.refused,
     desired: plan.desired,
@@ -130,18 +131,22 @@ function refuseDeletes(
 }
 
 /**
- * A plan made too long ago is made again, once, before the first write: the same plan goes on (design §5).
+ * The last gate before the first write: waits for an approval where the run is to have one, and makes a plan again, once,
+ * that was made too long ago or waited for: the same plan goes on (design §5).
  *
  * @param again makes it from a fresh snapshot of the target.
  */
-export async function freshened(
+export async function cleared(
   run: Run,
   input: WriteInput,
   planned: Planned,
   room: Room,
   again: () => Promise<Planned>,
 ): Promise<Planned> {
-  if (Date.now() - Date.parse(planned.before.taken) <= input.settings.planMaxAge) return planned;
+  const waits = input.approve === true && plannedSomething(planned.plan);
+  if (waits) await run.approval(planned.plan.hash);
+  const age = Date.now() - Date.parse(planned.before.taken);
+  if (!waits && age <= input.settings.planMaxAge) return planned;
   const fresh = await again();
   keepSnapshots(run, fresh.source, fresh.before);
   if (fresh.plan.hash !== planned.plan.hash) {
@@ -155,4 +160,10 @@ export async function freshened(
   bookWork(run, input, fresh.plan, fresh.before, room);
   refuse(run, input, fresh, room);
   return fresh;
+}
+
+/** Whether there is anything to approve. */
+function plannedSomething(plan: Difference): boolean {
+  const { create = 0, update = 0 } = plan.configurations ?? {};
+  return plannedOf(plan) + (plan.manifests?.sends ?? 0) + create + update > 0;
 }

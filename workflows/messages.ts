@@ -1,4 +1,4 @@
-import { defineQuery, defineSignal } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
 import type { Work } from '../registry/estimate.js';
 import type { HubCalls } from '../registry/hub-calls.js';
@@ -8,6 +8,7 @@ import type { Rejected } from '../registry/refusal.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { SourceChanges } from '../registry/source-changes.js';
+import type { Kinds } from '../registry/totals.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
 export const TASK_QUEUE = 'hubferry';
@@ -59,12 +60,16 @@ export interface WriteInput extends RunInput {
   /** Deletes at most; left out or null: a tenth of what the target holds. `own`: only what a plan of ours made. */
   readonly maxDelete?: number | null | 'own';
   readonly strict: boolean;
+  /** Whether it waits, before the first write, until its plan is approved. Left out: no. */
+  readonly approve?: boolean;
 }
 
 export interface MigrateInput extends WriteInput {
   /** `plan` stops before the first write, `verify` only compares; all three are the same code. */
   readonly goal: 'migrate' | 'plan' | 'verify';
   readonly source: Source;
+  /** A plan that was made before: its hash, and the snapshot of the source that it was made from. Left out: none. */
+  readonly planned?: { readonly hash: string; readonly snapshot: string };
   /** Changes of the records on their way, in this order; they are checked. Left out: none. */
   readonly rules?: readonly Rule[];
   /** What becomes of devices whose parent rules leave out. Left out: fail. */
@@ -92,6 +97,8 @@ export interface EditsInput extends RunInput {
   readonly rules: readonly Rule[];
   readonly maxDelete: number | null;
   readonly strict: boolean;
+  /** Left out: no. */
+  readonly approve?: boolean;
 }
 
 export interface SnapshotInput extends RunInput {
@@ -155,6 +162,8 @@ export interface RunReport {
   /** `configurations`: null where nobody knows those of the source. */
   ledger: Ledger & { systemModules: PartLedger; configurations: PartLedger | null };
   verify: VerifyCounts | null;
+  /** The changes of the plan, by kind of record; not in reports of 0.1. */
+  kinds?: Kinds;
   /** What the plan sends and how long that may take, in runs that write or would. */
   work?: Work;
   /** What each rule did, in runs that have rules. */
@@ -286,3 +295,6 @@ export const applyState = defineQuery<ApplyState>('applyState');
 
 /** The run's report as it stands. */
 export const runReport = defineQuery<RunReport>('runReport');
+
+/** Anyone → a parked run: its plan, by its hash or the first digits of it, may be carried out. */
+export const approve = defineUpdate<void, [string]>('approve');

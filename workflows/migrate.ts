@@ -2,7 +2,8 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
-import { bookPlan, freshened, keepSnapshots, preflight, refuse } from './gate.js';
+import { foretell, refuseOther, seeOthers, warnOfMove } from './foretell.js';
+import { bookPlan, cleared, keepSnapshots, preflight, refuse } from './gate.js';
 import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
@@ -33,7 +34,9 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
   });
   return run.conduct(async () => {
     run.phase('preflight');
-    const room = await preflight(run, input, source.kind === 'hub' ? source.host : null);
+    const asked = source.kind === 'hub' && input.planned === undefined ? source.host : null;
+    const room = await preflight(run, input, asked);
+    await seeOthers(run, input);
     const stored = await storedSnapshot(run, input);
     refuseKeyless(input, stored);
 
@@ -58,12 +61,15 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
       return rechecked(run, input, from, comparedConfigurations(run, plan.configurations, compared));
     }
     bookWork(run, input, plan, before, room);
+    refuseOther(input, plan);
     refuse(run, input, planned, room);
     warnOfRoom(run, input, plan, before, room);
     warnOfEffects(run, plan.configurations, plan.create + plan.update);
     warnOfNewKeys(run, plan);
+    warnOfMove(run, input, plan);
+    await foretell(run, input, planned);
     if (input.goal === 'plan') return 'planned';
-    const now = await freshened(run, input, planned, room, async () => {
+    const now = await cleared(run, input, planned, room, async () => {
       const again = await takeSnapshot(run, input, target.host);
       return { ...planned, before: again, plan: await compare(run, input, desired, again, null) };
     });
@@ -87,10 +93,11 @@ async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A,
   }
 }
 
-/** The snapshot that is named as the source; null where the source is a hub. */
+/** The snapshot that is named as the source, or that a plan was made from; null where the source is a hub as it is now. */
 async function storedSnapshot(run: Run, input: MigrateInput): Promise<SnapshotInfo | null> {
-  if (input.source.kind === 'hub') return null;
-  return run.activities.light.readManifest({ account: input.account, id: input.source.id });
+  const { account, planned, source } = input;
+  const id = source.kind === 'snapshot' ? source.id : planned?.snapshot;
+  return id === undefined ? null : run.activities.light.readManifest({ account, id });
 }
 
 async function transform(

@@ -1,7 +1,7 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { UndoResult } from '../activities/undo.js';
 import { compare, type Desired } from './compare.js';
-import { bookPlan, freshened, keepSnapshots, type Planned, preflight, refuse } from './gate.js';
+import { bookPlan, cleared, keepSnapshots, type Planned, preflight, refuse } from './gate.js';
 import type { Outcome, RollbackInput, RunReport, WriteInput } from './messages.js';
 import { reconciled, writeDifferences } from './reconcile.js';
 import { Run } from './run.js';
@@ -29,7 +29,7 @@ export async function rollback({ undone, before: beforeId, ...rest }: RollbackIn
     bookPlan(run, made.plan);
     bookWork(run, input, made.plan, made.before, room);
     refuse(run, input, made, room);
-    const now = await freshened(run, input, made, room, () => plannedUndo(run, input, undone, before));
+    const now = await cleared(run, input, made, room, () => plannedUndo(run, input, undone, before));
     const { foreign, beside } = made;
     run.warn('CHANGED_SINCE_RUN', foreign.count, foreign.samples);
     run.warn('NOT_UNDONE', beside.count, beside.samples);

@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  condition,
   isCancellation,
   setCurrentDetails,
   setHandler,
@@ -11,6 +12,7 @@ import { SAMPLES } from '../registry/totals.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
+  approve,
   emptyReport,
   type JobRequest,
   type JobResult,
@@ -34,6 +36,8 @@ export class Run {
   #sequence = 0;
   #pass = 0;
   #begun = false;
+  /** What the run waits at. */
+  #gate: { readonly hash: string; open: boolean } | null = null;
   #phaseSince = Date.now();
 
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
@@ -42,6 +46,33 @@ export class Run {
     const { run, server } = input;
     this.report = emptyReport({ run, ...what, ...(server === undefined ? {} : { server }) });
     setHandler(runReport, () => this.#stamped());
+    const opened = (): void => {
+      if (this.#gate !== null) this.#gate.open = true;
+    };
+    setHandler(approve, opened, { validator: (hash) => this.#mayApprove(hash) });
+  }
+
+  /** Waits until somebody who has seen the plan approves it by its hash. Until then the run is parked. */
+  async approval(hash: string): Promise<void> {
+    const { account } = this.#input;
+    await this.activities.light.writeReport({ account, report: { ...this.#stamped(), outcome: 'parked' } });
+    const gate = { hash, open: false };
+    this.#gate = gate;
+    this.report.outcome = 'parked';
+    setCurrentDetails(`**parked** · waits for the approval of plan ${hash}`);
+    await condition(() => gate.open);
+    this.#gate = null;
+    this.report.outcome = 'running';
+  }
+
+  #mayApprove(hash: string): void {
+    const { run } = this.report;
+    if (this.#gate === null || this.#gate.open) fail('NOT_PARKED', `Run ${run} waits for no approval.`);
+    if (!this.#gate.hash.startsWith(hash))
+      fail(
+        'PLAN_OTHER',
+        `The plan of run ${run} is ${this.#gate.hash.slice(0, 16)}, not ${hash.slice(0, 16)}.`,
+      );
   }
 
   phase(phase: Phase): void {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errorLines, exitCodeOf, failureReport, reportText } from '../../client/print.js';
+import type { PlanSample } from '../../registry/plan-sample.js';
+import { recordKey } from '../../registry/record.js';
 import { emptyReport, type Outcome, type RunReport } from '../../workflows/messages.js';
 
 /** A run with something of everything. */
@@ -194,5 +196,51 @@ it('names what a rollback left alone, and what it does not undo', () => {
       { code: 'NOT_UNDONE', count: 1, samples: ['configuration c'] },
     ],
   };
-  expect(reportText(report)).toContain('not all is as in the source: 2 changed since the run, 1 not undone');
+  expect(reportText(report)).toContain('not all is as before the run: 2 changed since the run, 1 not undone');
+});
+
+it('shows a plan that waits: kinds of changes, some of them field by field, and how to go on', () => {
+  const report: RunReport = {
+    ...emptyReport({ run: 'r', workflow: 'migrate', source: 'a', target: 'b' }),
+    outcome: 'parked',
+    plan: '0123456789abcdef0123',
+    kinds: { edge: { create: 1200 }, module: { update: 3, delete: 1 } },
+    warnings: [{ code: 'CONNECTION_STRINGS_CHANGE', count: 2, samples: ['they connect when told'] }],
+  };
+  const samples: PlanSample[] = [
+    {
+      record: recordKey('gw', null),
+      kind: 'edge',
+      change: 'create',
+      fields: [{ field: 'status', before: null, after: 'enabled' }],
+      more: 0,
+    },
+    {
+      record: recordKey('gw', '\u001bm'),
+      kind: 'module',
+      change: 'update',
+      fields: [
+        { field: 'authentication.primaryKey', before: 'a key', after: 'another key' },
+        { field: 'tags.\u001ba', before: '1', after: null },
+      ],
+      more: 7,
+    },
+  ];
+  const text = reportText(report, 80, samples);
+  expect(text).toMatch(
+    / {2}changes +create +update +delete\n {4}edge devices +1,200 +0 +0\n {4}modules +0 +3 +1/,
+  );
+  expect(text).toContain(
+    [
+      '  such as',
+      '    create edge device gw',
+      '      status: enabled',
+      '    update module gw/\\x1bm',
+      '      authentication.primaryKey: a key → another key',
+      '      tags.\\x1ba: 1 → (none)',
+      '      and 7 more',
+    ].join('\n'),
+  );
+  expect(text).toContain('  to go on: hubferry approve r 0123456789abcdef');
+  expect(text).toContain('    CONNECTION_STRINGS_CHANGE 2\n      they connect when told');
 });

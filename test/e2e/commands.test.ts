@@ -166,6 +166,52 @@ describe('migrate', () => {
   );
 
   it(
+    'carries out a plan that was seen, by its id or by approval',
+    async () => {
+      scene.hub('old').load(generateFleet({ devices: 30, seed: 2, plain: true }));
+      const seen = await scene.hubferry('plan', 'old', 'new');
+      expect(seen.stdout).toMatch(/ {2}changes +create +update +delete\n {4}devices +30 +0 +0/);
+      expect(seen.stdout).toMatch(/ {2}such as\n {4}create device \S+\n {6}status: enabled/);
+      const id = /^ {2}plan ([\da-f]{16})$/m.exec(seen.stdout)?.[1] ?? '';
+
+      scene.hub('old').load([{ deviceId: 'later' }]);
+      const parked = await scene.hubferry('migrate', 'old', 'new', '--plan', id, '--approve');
+      expect(parked.code).toBe(3);
+      const run = /^run (\S+)/m.exec(parked.stdout)?.[1] ?? '';
+      expect(parked.stdout).toContain(`to go on: hubferry approve ${run} ${id}`);
+      scene.expectUnwritten();
+      const status = await scene.json('status', run);
+      expect(status).toMatchObject({ code: 0, report: { outcome: 'parked' } });
+      expect(JSON.parse(status.stdout)).toMatchObject({
+        samples: [{ change: 'create' }, { change: 'create' }],
+      });
+      const same = await scene.json('migrate', 'old', 'new', '--plan', id, '--approve');
+      expect(same).toMatchObject({ code: 3, report: { run, outcome: 'parked' } });
+      expect((await scene.json('rollback', run, '--yes')).report.error?.code).toBe('RUN_NOT_UNDOABLE');
+
+      const wrong = await scene.json('approve', run, '0'.repeat(8));
+      expect(wrong).toMatchObject({ code: 1, report: { error: { code: 'PLAN_OTHER' } } });
+      const approved = await scene.json('approve', run, id.slice(0, 8));
+      expect(approved).toMatchObject({
+        code: 0,
+        report: { run, outcome: 'verified', ledger: { applied: 30 } },
+      });
+      expect(scene.hub('new').record('later')).toBeUndefined();
+
+      const late = await scene.json('approve', run, id);
+      expect(late).toMatchObject({ code: 1, report: { error: { code: 'NOT_PARKED' } } });
+      const stale = await scene.json('migrate', 'old', 'new', '--plan', id);
+      expect(stale).toMatchObject({ code: 1, report: { error: { code: 'PLAN_STALE' } } });
+      const none = await scene.json('migrate', 'old', 'new', '--plan', 'abcdef01');
+      expect(none).toMatchObject({ code: 1, report: { error: { code: 'PLAN_NOT_FOUND' } } });
+      const other = await scene.json('migrate', 'old', 'spare', '--plan', id);
+      expect(other.report.error?.message).toMatch(/^Plan [\da-f]+ is not of old\S+ and spare\S+\.$/);
+      expect((await scene.hubferry('migrate', 'old', 'new', '--plan', 'xyz')).code).toBe(2);
+    },
+    PATIENCE * 2,
+  );
+
+  it(
     'edits one hub by a file, ids, an expression and the service’s own lines, in one run',
     async () => {
       scene.hub('new').load(generateFleet({ devices: 40, seed: 2, plain: true }));

@@ -169,8 +169,8 @@ export function configurationsActivities({ connections }: Deps) {
 /** A line of the plan's changes. */
 export interface ConfigurationChangeLine {
   readonly id: string;
-  readonly kind: 'create' | 'update';
-  /** The desired configuration. */
+  readonly kind: 'create' | 'update' | 'delete';
+  /** The desired configuration; empty for a delete. */
   readonly content: string;
 }
 
@@ -184,7 +184,7 @@ export async function configurationChanges(
 }
 
 /** How reports name a configuration: no record's key holds a space. */
-const nameOf = (id: string): string => `configuration ${id}`;
+export const nameOf = (id: string): string => `configuration ${id}`;
 
 /**
  * Stores the hub's configurations beside a snapshot's records: no export job says in what order they were made.
@@ -250,14 +250,14 @@ async function rejectionsOf(storage: Storage, work: string): Promise<Map<string,
   return new Map(rejections.map((one) => [one.record, one]));
 }
 
-async function listed(hub: Hub): Promise<Configuration[] | null> {
+export async function listed(hub: Hub): Promise<Configuration[] | null> {
   const all = await patiently(() => hub.listConfigurations());
   return all && all.map(({ text }) => parseConfiguration(text));
 }
 
 const wanted = ({ desired }: ConfigurationChange): Configuration => desired;
 const idsOf = (list: readonly Configuration[]): string[] => list.map(({ id }) => id);
-const sampled = (names: readonly string[]): Sampled => ({
+export const sampled = (names: readonly string[]): Sampled => ({
   count: names.length,
   samples: names.slice(0, SAMPLES),
 });
@@ -272,7 +272,7 @@ const STALE = new Set([404, 409, 412]);
 type Rejection = Pick<Rejected, 'code' | 'reason'>;
 
 /** The target's configurations, as far as they are known, and the calls that change them. */
-class Writes {
+export class Writes {
   readonly #hub: Hub;
   readonly #storage: Storage;
   readonly #work: string;
@@ -286,11 +286,27 @@ class Writes {
   }
 
   /** @returns why the hub did not take it, or null. */
-  async take(step: ConfigurationStep): Promise<Rejection | null> {
-    const { id } = step.change.desired;
+  take(step: ConfigurationStep): Promise<Rejection | null> {
+    return this.#patiently(step.change.desired.id, () =>
+      step.do === 'make' ? this.#make(step) : this.#finish(step.change),
+    );
+  }
+
+  /** Deletes a configuration that still is as it was known. @returns why the hub did not take that, or null. */
+  remove(before: Configuration): Promise<Rejection | null> {
+    return this.#patiently(before.id, async () => {
+      const now = this.#known.get(before.id);
+      if (now === undefined) return null;
+      if (!same(before, now)) return explained('412001');
+      await this.#delete(now);
+      return null;
+    });
+  }
+
+  async #patiently(id: string, call: () => Promise<Rejection | null>): Promise<Rejection | null> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await (step.do === 'make' ? this.#make(step) : this.#finish(step.change));
+        return await call();
       } catch (error) {
         if (!(error instanceof HubAnswerError)) throw error;
         if (!STALE.has(error.status) || attempt === TRIES) return rejectionOf(error);

@@ -21,6 +21,7 @@ import { reconcileActivities } from './reconcile.js';
 import { reportActivities } from './report.js';
 import { transformActivities } from './transform.js';
 import { undoActivities } from './undo.js';
+import { undoConfigurationsActivities } from './undo-configurations.js';
 
 export type { Deps } from './deps.js';
 
@@ -34,6 +35,7 @@ export function createActivities(deps: Deps) {
     ...keylessActivities(deps),
     ...transformActivities(deps),
     ...undoActivities(deps),
+    ...undoConfigurationsActivities(deps),
     ...editActivities(deps),
     ...recheckActivities(deps),
     ...reconcileActivities(deps),

@@ -1,4 +1,6 @@
 import { planBlob, SAMPLES_BLOB, SHARED_CONTAINER } from '../azure/shared-container.js';
+import { parseConfiguration } from '../registry/configurations.js';
+import { configurationContentOf } from '../registry/content.js';
 import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
 import { manifestContent, manifestKey } from '../registry/manifests.js';
 import { type PlanSample, SAMPLES_EACH } from '../registry/plan-sample.js';
@@ -85,7 +87,10 @@ export function planActivities({ connections }: Deps) {
           }
         }
         for (const { kind, id, content } of configurations) {
-          const digest = saltedDigest(salt, content);
+          const digest =
+            kind === 'delete'
+              ? null
+              : saltedDigest(salt, configurationContentOf(parseConfiguration(content)));
           await writer.write(`${JSON.stringify({ configuration: id, kind, digest })}\n`);
         }
         await writer.close();

@@ -13,16 +13,17 @@ import { contentOf } from '../registry/content.js';
 import { changeDigest, saltedDigest } from '../registry/digest.js';
 import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged, type Seen } from '../registry/foreign.js';
+import type { VerifyCounts } from '../registry/ledger.js';
 import { identityOfLine, parseDesiredLine, parseLine } from '../registry/line.js';
 import { managedValues } from '../registry/managed.js';
 import type { ImportMode } from '../registry/modes.js';
 import { type PlanSample, planSample, SAMPLES_EACH } from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
 import { type ChangeKind, type Comparison, comparePartition, decide } from '../registry/reconcile.js';
-import { kindOf, type RecordKey, recordKey } from '../registry/record.js';
+import { kindOf, type RecordKey, type RegistryRecord, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable, parentOf } from '../registry/scopes.js';
-import { countKind, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
+import { countByKind, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { BY_REST } from '../registry/waves.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
@@ -184,11 +185,13 @@ class Judge {
       case 'filtered':
         return null;
       case 'extra':
+        this.#found(found, 'extra');
         sum.extra += 1;
         return this.#extra(found);
       case 'equal':
         sum.desired += 1;
         sum.equal += 1;
+        this.#found(found, 'match');
         if (found.managedBy) {
           sum.managed += 1;
           some(sum.samples.managed, `${found.key}, by ${found.managedBy.join(', ')}`);
@@ -197,6 +200,7 @@ class Judge {
       case 'missing':
         sum.desired += 1;
         sum.missing += 1;
+        this.#found(found, 'missing');
         some(sum.samples.missing, found.key);
         return this.#missing(found);
       default:
@@ -211,9 +215,13 @@ class Judge {
   }
 
   countKind({ kind, found: { record } }: Due): void {
-    countKind(this.sum.kinds ?? {}, kindOf(record), kind);
+    countByKind(this.sum.kinds ?? {}, kindOf(record), kind);
     if (kind === 'create' && record.authentication?.type === 'certificateAuthority')
       this.sum.authorities = (this.sum.authorities ?? 0) + 1;
+  }
+
+  #found({ record }: { readonly record: RegistryRecord }, as: keyof Omit<VerifyCounts, 'compared'>): void {
+    countByKind(this.sum.found ?? {}, kindOf(record), as);
   }
 
   #missing(found: Of<'missing'>): Due | null {
@@ -252,9 +260,11 @@ class Judge {
     const planned = own?.planned.get(key);
     if (verdict === 'kept' && planned === undefined) {
       sum.kept += 1;
+      this.#found(found, 'kept');
       return null;
     }
     sum.different += 1;
+    this.#found(found, 'different');
     some(sum.samples.different, key);
     for (const field of fields) sum.fields[field] = (sum.fields[field] ?? 0) + 1;
     if (verdict === 'conflict' && own === null) sum.conflict += 1;

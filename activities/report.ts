@@ -36,7 +36,7 @@ export function reportActivities({ connections }: Deps) {
       const writer = storage.writer(SHARED_CONTAINER, differencesBlob(input.run));
       let lines = 0;
       const parts = Array.from({ length: input.partitions }, (_, n) => workBlob.differences(input.pass, n));
-      for (const blob of [...parts, workBlob.leftAlone]) {
+      for (const blob of [...parts, workBlob.leftAlone, workBlob.configurationsLeftAlone]) {
         for await (const batch of ownLines(storage, input.work, blob)) {
           for (const line of batch) await writer.write(`${line}\n`);
           lines += batch.length;

@@ -1,13 +1,21 @@
 import { planBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { BlobWriter, Storage } from '../azure/storage.js';
 import { printIdentity } from '../registry/change.js';
+import { contentOf } from '../registry/content.js';
 import { saltedDigest } from '../registry/digest.js';
 import { HubferryError } from '../registry/errors.js';
 import { parseLine, printDesiredLine } from '../registry/line.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RecordKey, type RegistryRecord, recordKey } from '../registry/record.js';
 import { type EdgeTable, parentOf } from '../registry/scopes.js';
-import { KEPT_PLAN, type KeptChange, type KeptPlanHeader, type Placed, undoingOf } from '../registry/undo.js';
+import {
+  KEPT_PLAN,
+  type KeptChange,
+  type KeptConfiguration,
+  type KeptPlanHeader,
+  type Placed,
+  undoingOf,
+} from '../registry/undo.js';
 import { wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters, splitSnapshot } from './partitions.js';
@@ -41,7 +49,7 @@ export interface UndoResult {
   readonly foreign: Sampled;
   /** Of those: records that were there before the run. */
   readonly foreignBefore: number;
-  /** System modules and configurations that the run wrote, and those that went with a device that it deleted. */
+  /** System modules that the run wrote, and those that went with a device that it deleted. */
   readonly beside: Sampled;
 }
 
@@ -61,7 +69,7 @@ export function undoActivities({ connections }: Deps) {
         now: await edgeTableOf(storage, input.now.id),
       };
       const left = new LeftAlone(storage, input.work);
-      const plan = await splitPlan(storage, input, partitions, left);
+      const plan = await splitPlan(storage, input, partitions);
       const { work, maxLineBytes } = input;
       const split = async (
         { id, sha256 }: SnapshotRef,
@@ -84,7 +92,7 @@ export function undoActivities({ connections }: Deps) {
 class LeftAlone {
   /** Records that are not as the run left them. */
   readonly foreign = new Sampler();
-  /** What the run did beside records. */
+  /** What the run did to system modules. */
   readonly beside = new Sampler();
   readonly #writer: BlobWriter;
   #lines = '';
@@ -124,16 +132,12 @@ interface Plan {
 const MANIFEST = '/$manifest';
 
 /** Splits the changes of records by device; others are only counted. */
-async function splitPlan(
-  storage: Storage,
-  { work, undone }: UndoInput,
-  partitions: number,
-  left: LeftAlone,
-): Promise<Plan> {
+async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitions: number): Promise<Plan> {
   const unknown = (why: string): HubferryError =>
     new HubferryError('PLAN_NOT_KEPT', `The plan of run ${undone} ${why}, so nobody can say what it did.`);
   const writers = new PartitionWriters(storage, work, workBlob.undoPlan);
   const manifests = new Set<string>();
+  const configurations: string[] = [];
   let header: KeptPlanHeader | null = null;
   for await (const batch of ownLines(storage, SHARED_CONTAINER, planBlob(undone))) {
     for (const line of batch) {
@@ -142,15 +146,21 @@ async function splitPlan(
         if (header.version !== KEPT_PLAN) throw unknown('was kept by another release, in another form');
         continue;
       }
-      const { key, configuration } = JSON.parse(line) as Partial<KeptChange> & { configuration?: string };
-      if (configuration !== undefined) left.addBeside(`configuration ${configuration}`);
+      const { key, configuration } = JSON.parse(line) as Partial<KeptChange & KeptConfiguration>;
+      if (configuration !== undefined) configurations.push(line);
       else if (key?.endsWith(MANIFEST) === true) manifests.add(key.slice(0, -MANIFEST.length));
       else if (key !== undefined) await writers.write(partitionOf(deviceOf(key), partitions), line);
     }
   }
   await writers.close();
   if (header === null) throw unknown('is not in storage');
-  return { salt: header.salt, manifests };
+  const { salt } = header;
+  await storage.writeText(
+    work,
+    workBlob.undoConfigurations,
+    [JSON.stringify({ salt }), ...configurations].join('\n'),
+  );
+  return { salt, manifests };
 }
 
 const deviceOf = (key: RecordKey): string => key.split('/', 1)[0] ?? key;
@@ -215,7 +225,7 @@ class Undo {
         if (holdsAnything(was.record)) this.#left.addBeside(`system module ${key}`);
         continue;
       }
-      const undoing = undoingOf(change, was, is, digestOf);
+      const undoing = undoingOf(change, held(was), held(is), digestOf);
       if (undoing === 'foreign') {
         this.#left.addForeign(key);
         if (was !== null) this.#foreignBefore += 1;
@@ -289,6 +299,8 @@ class Undo {
     return records;
   }
 }
+
+const held = (placed: Placed | null): string | null => placed && contentOf(placed.record, placed.parent);
 
 /** The service makes the empty ones again by itself. */
 const holdsAnything = ({ tags, desired }: RegistryRecord): boolean =>

@@ -41,6 +41,9 @@ export const workBlob = {
   undoNow: (partition: number) => `undo/now/${pad(partition)}`,
   /** What it does not undo, as lines of differences. */
   leftAlone: 'undo/left-alone',
+  configurationsLeftAlone: 'undo/configurations-left-alone',
+  /** What the run did to configurations, after a line with the salt of its digests. */
+  undoConfigurations: 'undo/configurations',
   actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
   desiredConfigurations: 'configurations/desired',
   configurationChanges: 'configurations/changes',

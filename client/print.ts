@@ -3,7 +3,7 @@ import type { PartLedger } from '../registry/ledger.js';
 import type { PlanSample } from '../registry/plan-sample.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
-import type { Kinds } from '../registry/totals.js';
+import type { Found, Kinds } from '../registry/totals.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
 
@@ -65,6 +65,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     // Those that the plan deletes are in its ledger.
     const left = verify.extra - (comparisonOf(report) === 'verify' ? 0 : ledger.delete);
     if (left > 0) lines.push(`    extra ${count(left)} (only on the target, left alone)`);
+    lines.push(...foundLines(report.found ?? {}, width));
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
@@ -117,6 +118,16 @@ function kindLines(kinds: Kinds): string[] {
   });
   if (rows.length === 0) return [];
   return table([['  changes', 'create', 'update', 'delete'], ...rows], [1, 2, 3]);
+}
+
+/** What does not match, by kind of record. */
+function foundLines(found: Found, width: number): string[] {
+  const kinds = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+    const open = Object.entries(found[kind] ?? {}).filter(([name]) => name !== 'match');
+    const counts = open.map(([name, n]) => `${name} ${count(n)}`);
+    return counts.length === 0 ? [] : [`${KIND_NAMES[kind]} ${counts.join(', ')}`];
+  });
+  return kinds.length === 0 ? [] : fold(`    by kind: ${kinds.join('; ')}`, width);
 }
 
 /** Some changes of a plan, field by field. */

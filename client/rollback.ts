@@ -7,7 +7,8 @@ import { confirm } from './confirm.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
 import { checkRun, isOpen, readReport, WRITERS } from './runs.js';
-import { configOf, storageWithinReach } from './session.js';
+import { configOf, openSession, storageWithinReach } from './session.js';
+import { current } from './status.js';
 
 export function rollbackCommand(): Command {
   return withRunOptions(
@@ -25,7 +26,7 @@ export function rollbackCommand(): Command {
     .action(async (run: string, options: RunOptions & { readonly yes: boolean }) => {
       checkRun(run);
       const config = configOf(options);
-      const undone = await readReport(config, run);
+      const undone = await lastWord(config, run);
       const { host, before } = undoable(config, undone);
       storageWithinReach(config, [host]);
       if (!options.yes)
@@ -45,13 +46,25 @@ export function rollbackCommand(): Command {
     });
 }
 
+/** A run's report; of one that was terminated, or lost with its server, as it stood. */
+async function lastWord(config: Config, run: string): Promise<RunReport> {
+  const stored = await readReport(config, run);
+  if (!isOpen(stored)) return stored;
+  const session = await openSession(config);
+  try {
+    return (await current(session, stored)).report;
+  } finally {
+    await session.close();
+  }
+}
+
 /** Where a run wrote, and what was there before. @throws HubferryError RUN_NOT_UNDOABLE */
 function undoable(config: Config, report: RunReport): { readonly host: string; readonly before: string } {
   const { run, workflow, plan, target, snapshots } = report;
   const never = (why: string): HubferryError =>
     new HubferryError('RUN_NOT_UNDOABLE', `Run ${run} ${why}: it cannot be undone.`);
   if (!WRITERS.includes(workflow)) throw never(`of ${workflow} writes to no hub`);
-  if (isOpen(report)) throw never('has not ended, or its server lost it');
+  if (isOpen(report)) throw never('has not ended');
   if (plan === null || target === null || snapshots.target === null)
     throw never('ended before it had a plan');
   const hub: HubConfig | undefined = [...config.hubs.values()].find(({ host }) => host === target);

@@ -81,7 +81,7 @@ interface Seen {
 }
 
 /** How a run stands that had no last word when its report was read. */
-async function current(session: Session, stored: RunReport): Promise<Seen> {
+export async function current(session: Session, stored: RunReport): Promise<Seen> {
   const handle = await openHandle(session.client, stored);
   if (handle === null) return ended(session, await readReport(session.config, stored.run));
   const seen = await look(session, handle);

@@ -1,4 +1,5 @@
 import { CREDENTIALS } from './compare.js';
+import type { Configuration } from './configurations.js';
 import { isJsonObject, type RegistryRecord } from './record.js';
 
 /**
@@ -13,6 +14,12 @@ export function contentOf(record: RegistryRecord, parent: string | null): string
   const twin = [sorted(tags), sorted(desired)];
   if (record.moduleId !== null) return JSON.stringify([who, ...twin]);
   return JSON.stringify([who, ...twin, record.status, record.statusReason, record.iotEdge, parent]);
+}
+
+/** The same of a configuration. It may hold credentials of a container registry. */
+export function configurationContentOf(configuration: Configuration): string {
+  const { content, targetCondition, priority, labels, queries } = configuration;
+  return JSON.stringify([sorted(content), targetCondition, priority, sorted(labels), sorted(queries)]);
 }
 
 /** A JSON value with the members of its objects in the order of their names. */

@@ -1,3 +1,4 @@
+import type { VerifyCounts } from './ledger.js';
 import type { ChangeKind } from './reconcile.js';
 import type { RecordKind } from './record.js';
 import type { Rejected } from './refusal.js';
@@ -5,8 +6,14 @@ import type { Rejected } from './refusal.js';
 /** Records named in a report for one warning or list; counts are always exact. */
 export const SAMPLES = 5;
 
-/** Changes to send by kind of record and kind of change; what there is none of is left out. */
-export type Kinds = Partial<Record<RecordKind, Partial<Record<ChangeKind, number>>>>;
+/** Counts by kind of record; what there is none of is left out. */
+export type ByKind<Name extends string> = Partial<Record<RecordKind, Partial<Record<Name, number>>>>;
+
+/** Changes to send, by kind of record and kind of change. */
+export type Kinds = ByKind<ChangeKind>;
+
+/** What was found of each kind of record. */
+export type Found = ByKind<keyof Omit<VerifyCounts, 'compared'>>;
 
 /** What a comparison of desired and actual found. `desired = equal + kept + different + missing`. */
 export interface Totals {
@@ -38,6 +45,8 @@ export interface Totals {
   explained: number;
   /** The changes to send; not in histories of 0.1. */
   kinds?: Kinds;
+  /** What was found; not in histories of 0.1. */
+  found?: Found;
   /** Of those that are created: devices and modules with certificates of an authority. */
   authorities?: number;
   /** Differing fields over all different records, by field name. */
@@ -74,6 +83,7 @@ export function emptyTotals(): Totals {
     rejected: 0,
     explained: 0,
     kinds: {},
+    found: {},
     authorities: 0,
     fields: {},
     samples: {
@@ -113,7 +123,8 @@ export function addTotals(a: Totals, b: Totals): Totals {
     plannedOpen: a.plannedOpen + b.plannedOpen,
     rejected: a.rejected + b.rejected,
     explained: a.explained + b.explained,
-    kinds: addKinds(a.kinds ?? {}, b.kinds ?? {}),
+    kinds: addByKind(a.kinds ?? {}, b.kinds ?? {}),
+    found: addByKind(a.found ?? {}, b.found ?? {}),
     authorities: (a.authorities ?? 0) + (b.authorities ?? 0),
     fields,
     samples: {
@@ -129,17 +140,22 @@ export function addTotals(a: Totals, b: Totals): Totals {
   };
 }
 
-function addKinds(a: Kinds, b: Kinds): Kinds {
-  const sum: Kinds = {};
+function addByKind<Name extends string>(a: ByKind<Name>, b: ByKind<Name>): ByKind<Name> {
+  const sum: ByKind<Name> = {};
   for (const part of [a, b])
     for (const kind of Object.keys(part) as RecordKind[])
-      for (const change of Object.keys(part[kind] ?? {}) as ChangeKind[])
-        countKind(sum, kind, change, part[kind]?.[change]);
+      for (const name of Object.keys(part[kind] ?? {}) as Name[])
+        countByKind(sum, kind, name, part[kind]?.[name]);
   return sum;
 }
 
-/** Counts changes of a kind. */
-export function countKind(kinds: Kinds, kind: RecordKind, change: ChangeKind, count = 1): void {
-  const changes = (kinds[kind] ??= {});
-  changes[change] = (changes[change] ?? 0) + count;
+/** Counts something of a kind of record. */
+export function countByKind<Name extends string>(
+  counts: ByKind<Name>,
+  kind: RecordKind,
+  name: Name,
+  count = 1,
+): void {
+  const named: Partial<Record<Name, number>> = (counts[kind] ??= {});
+  named[name] = (named[name] ?? 0) + count;
 }

@@ -1,4 +1,3 @@
-import { contentOf } from './content.js';
 import type { ChangeKind } from './reconcile.js';
 import type { RecordKey, RegistryRecord } from './record.js';
 
@@ -8,6 +7,11 @@ export interface KeptChange {
   readonly kind: ChangeKind;
   /** Salted digest of what the change leaves; null for a delete. */
   readonly digest: string | null;
+}
+
+/** The same of a configuration. */
+export interface KeptConfiguration extends Pick<KeptChange, 'kind' | 'digest'> {
+  readonly configuration: string;
 }
 
 /** A record with its parent by device id. */
@@ -25,20 +29,18 @@ export type Undoing = 'as before' | 'restore' | 'remove' | 'foreign';
 /**
  * Says what undoing one change takes. What a run never did leaves its record as it was, so it needs no list of that.
  *
- * @param before the record as the run found it, and `now`; null where there was, or is, none.
+ * @param before what the record held when the run found it, and `now`; null where there was, or is, none.
  * @param digestOf the salted digest of a content, as the plan's.
  */
 export function undoingOf(
-  { kind, digest }: KeptChange,
-  before: Placed | null,
-  now: Placed | null,
+  { kind, digest }: Pick<KeptChange, 'kind' | 'digest'>,
+  before: string | null,
+  now: string | null,
   digestOf: (content: string) => string,
 ): Undoing {
-  const content = now && contentOf(now.record, now.parent);
-  const was = before && contentOf(before.record, before.parent);
-  if (content === was) return 'as before';
+  if (now === before) return 'as before';
   if (kind === 'delete') return now === null && before !== null ? 'restore' : 'foreign';
-  if (content === null || digestOf(content) !== digest) return 'foreign';
+  if (now === null || digestOf(now) !== digest) return 'foreign';
   if (kind === 'create') return 'remove';
   // What was there before the run is never removed, not even where nobody knows how it was.
   return before === null ? 'foreign' : 'restore';
@@ -51,4 +53,4 @@ export interface KeptPlanHeader {
 }
 
 /** The form of the files that this release writes and can undo: digests are of what records hold. */
-export const KEPT_PLAN = 2;
+export const KEPT_PLAN = 3;

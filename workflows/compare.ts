@@ -32,6 +32,8 @@ export interface Difference extends Totals {
 export interface Desired extends TransformResult {
   /** Whether its changes go together in few jobs, as those of edits do. Left out: in waves, deletes at the end. */
   readonly together?: boolean;
+  /** Whether changes of configurations were written down already, as a rollback's are. */
+  readonly undoesConfigurations?: boolean;
   /** Whether some of its records get keys that the run makes. */
   readonly newKeys?: boolean;
   /** What the source's manifest says of its configurations; null or absent: nobody knows. */
@@ -105,7 +107,7 @@ export async function compare(
     salt,
     keep: own === null,
     manifests: manifests !== null,
-    configurations: configurations !== null,
+    configurations: configurations !== null || desired.undoesConfigurations === true,
   });
   const waves = wavesOf(parts);
   return {

@@ -39,14 +39,12 @@ export async function foretell(run: Run, input: WriteInput, { plan, before }: Pl
 }
 
 /** What a migration does not do for devices, as far as the plan makes them on the target. */
-export function warnOfMove(
-  run: Run,
-  { target }: WriteInput,
-  { kinds = {}, authorities = 0 }: Difference,
-): void {
+export function warnOfMove(run: Run, input: MigrateInput, { kinds = {}, authorities = 0 }: Difference): void {
+  if (!isDecidedOn(input)) return;
+  const { host } = input.target;
   const { device = {}, edge = {}, module = {} } = kinds;
   const devices = (device.create ?? 0) + (edge.create ?? 0);
-  run.warn('CONNECTION_STRINGS_CHANGE', devices, [`they connect to ${target.host} when they are told to`]);
-  run.warn('CERTIFICATE_AUTHORITIES', authorities, [`${target.host} has to know their authorities`]);
+  run.warn('CONNECTION_STRINGS_CHANGE', devices, [`they connect to ${host} when they are told to`]);
+  run.warn('CERTIFICATE_AUTHORITIES', authorities, [`${host} has to know their authorities`]);
   run.warn('REPORTED_LEFT_BEHIND', devices + (module.create ?? 0), ['devices report anew when they connect']);
 }

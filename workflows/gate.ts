@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { type Desired, type Difference, plannedOf } from './compare.js';
 import { bookConfigurations, refuseConfigurations } from './configurations.js';
@@ -31,6 +32,7 @@ export function bookPlan(run: Run, plan: Difference): void {
   const { report } = run;
   report.plan = plan.hash;
   if (plan.kinds) report.kinds = plan.kinds;
+  if (plan.found) report.found = plan.found;
   Object.assign(report.ledger, {
     refused: plan.refused,
     desired: plan.desired,
@@ -136,17 +138,30 @@ function refuseDeletes(
  *
  * @param again makes it from a fresh snapshot of the target.
  */
-export async function cleared(
+export async function cleared<P extends Planned>(
   run: Run,
   input: WriteInput,
-  planned: Planned,
+  planned: P,
   room: Room,
-  again: () => Promise<Planned>,
-): Promise<Planned> {
+  again: () => Promise<P>,
+): Promise<P> {
   const waits = input.approve === true && plannedSomething(planned.plan);
   if (waits) await run.approval(planned.plan.hash);
   const age = Date.now() - Date.parse(planned.before.taken);
-  if (!waits && age <= input.settings.planMaxAge) return planned;
+  const isFresh = !waits && age <= input.settings.planMaxAge;
+  const now = isFresh ? planned : await remade(run, input, planned, room, again);
+  // Whatever ends the run from here on, it can be undone by what its report says.
+  if (plannedSomething(now.plan) && patched('plan-report')) await run.note();
+  return now;
+}
+
+async function remade<P extends Planned>(
+  run: Run,
+  input: WriteInput,
+  planned: P,
+  room: Room,
+  again: () => Promise<P>,
+): Promise<P> {
   const fresh = await again();
   keepSnapshots(run, fresh.source, fresh.before);
   if (fresh.plan.hash !== planned.plan.hash) {

@@ -8,7 +8,7 @@ import type { Rejected } from '../registry/refusal.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { SourceChanges } from '../registry/source-changes.js';
-import type { Kinds } from '../registry/totals.js';
+import type { Found, Kinds } from '../registry/totals.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
 export const TASK_QUEUE = 'hubferry';
@@ -164,6 +164,8 @@ export interface RunReport {
   verify: VerifyCounts | null;
   /** The changes of the plan, by kind of record; not in reports of 0.1. */
   kinds?: Kinds;
+  /** What the newest comparison found, by kind of record; not in reports of 0.1. */
+  found?: Found;
   /** What the plan sends and how long that may take, in runs that write or would. */
   work?: Work;
   /** What each rule did, in runs that have rules. */

@@ -171,6 +171,7 @@ function bookArrival(run: Run, plan: Difference, applied: ApplyResult, now: Diff
   ledger.uncertain = open - now.rejected - ledger.unsent;
   ledger.applied = plannedOf(plan) - open;
   run.report.verify = now.verify;
+  if (now.found) run.report.found = now.found;
   run.report.fields = now.fields;
   run.report.rejected = [...now.samples.rejected, ...plan.samples.refused].slice(0, SAMPLES);
 }

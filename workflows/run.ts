@@ -52,10 +52,15 @@ export class Run {
     setHandler(approve, opened, { validator: (hash) => this.#mayApprove(hash) });
   }
 
+  /** Stores the report as it stands, for whoever asks when nobody runs the workflow. */
+  async note(more: Partial<RunReport> = {}): Promise<void> {
+    const { account } = this.#input;
+    await this.activities.light.writeReport({ account, report: { ...this.#stamped(), ...more } });
+  }
+
   /** Waits until somebody who has seen the plan approves it by its hash. Until then the run is parked. */
   async approval(hash: string): Promise<void> {
-    const { account } = this.#input;
-    await this.activities.light.writeReport({ account, report: { ...this.#stamped(), outcome: 'parked' } });
+    await this.note({ outcome: 'parked' });
     const gate = { hash, open: false };
     this.#gate = gate;
     this.report.outcome = 'parked';

@@ -244,3 +244,12 @@ it('shows a plan that waits: kinds of changes, some of them field by field, and 
   expect(text).toContain('  to go on: hubferry approve r 0123456789abcdef');
   expect(text).toContain('    CONNECTION_STRINGS_CHANGE 2\n      they connect when told');
 });
+
+it('says what does not match by kind of record', () => {
+  const report = fullReport({
+    found: { device: { match: 9, different: 1200, missing: 1 }, edge: { match: 2 }, module: { extra: 3 } },
+  });
+  expect(reportText(report, 100)).toContain(
+    '    by kind: devices different 1,200, missing 1; modules extra 3\n',
+  );
+});

@@ -3,7 +3,6 @@ import { contentOf } from '../../registry/content.js';
 import { saltedDigest } from '../../registry/digest.js';
 import { parseLine } from '../../registry/line.js';
 import type { ChangeKind } from '../../registry/reconcile.js';
-import { recordKey } from '../../registry/record.js';
 import { type Placed, undoingOf } from '../../registry/undo.js';
 
 const digestOf = (content: string): string => saltedDigest('salt', content);
@@ -13,8 +12,9 @@ const placed = (level: number, parent: string | null = null): Placed => ({
 });
 const left = placed(2);
 const undoing = (kind: ChangeKind, before: Placed | null, now: Placed | null): string => {
+  const held = (one: Placed | null): string | null => one && contentOf(one.record, one.parent);
   const digest = kind === 'delete' ? null : digestOf(contentOf(left.record, left.parent));
-  return undoingOf({ key: recordKey('a', null), kind, digest }, before, now, digestOf);
+  return undoingOf({ kind, digest }, held(before), held(now), digestOf);
 };
 
 test.each([

@@ -133,11 +133,16 @@ test('a plan is carried out from its own snapshot of the source, and only while 
 });
 
 test('a plan shows changes field by field, without keys, and says what it leaves to others', async () => {
-  const { snapshots, kinds, warnings } = await stand.migrated({ ...options, goal: 'plan' });
+  const { snapshots, kinds, found, warnings } = await stand.migrated({ ...options, goal: 'plan' });
   expect(kinds).toEqual({
     device: { create: 1, update: 1, delete: 1 },
     edge: { create: 1 },
     module: { create: 1 },
+  });
+  expect(found).toEqual({
+    device: { missing: 1, different: 1, extra: 1 },
+    edge: { missing: 1 },
+    module: { missing: 1 },
   });
   const text = (await stand.storage.readText(snapshots.target ?? '', 'plan-samples.json')) ?? '';
   const samples = JSON.parse(text) as PlanSample[];

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { FleetRecord } from '../../simulator/index.js';
-import type { RunReport } from '../../workflows/messages.js';
+import { type RunReport, runReport } from '../../workflows/messages.js';
 import { essence, openTestStand, rolledBack, sharedServices, type TestStand } from '../support/stand.js';
+import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {
@@ -106,6 +107,73 @@ test('system modules go with their device; those of one that stays are named', a
   expect(report).toMatchObject({ error: null, outcome: 'differences' });
   expect(report.warnings).toEqual([{ code: 'NOT_UNDONE', count: 1, samples: ['system modules of there'] }]);
   expect(Object.keys(held())).toEqual(['there/']);
+});
+
+test('configurations are made as they were, too, and another rollback brings them back', async () => {
+  const configuration = (value: number, more = {}) => ({
+    content: { deviceContent: { 'properties.desired.none': { value } } },
+    targetCondition: "tags.site='none'",
+    priority: 1,
+    ...more,
+  });
+  const configurations = () =>
+    Object.fromEntries(
+      stand
+        .hub('new')
+        .configurations.list()
+        .map(({ id, content, priority, labels }) => [id as string, { content, priority, labels }]),
+    );
+  const put = (name: 'old' | 'new', id: string, ...args: Parameters<typeof configuration>): void =>
+    void stand.hub(name).configurations.put(id, configuration(...args));
+  for (const id of ['made', 'content', 'priority', 'theirs', 'gone-since'])
+    put('old', id, 1, { priority: 5 });
+  put('new', 'content', 2);
+  put('new', 'priority', 1);
+  put('new', 'extra', 3);
+  const was = configurations();
+  const run = await stand.migrated({ existing: 'overwrite' });
+  expect(run).toMatchObject({ error: null, outcome: 'verified' });
+  stand.hub('new').configurations.put('theirs', configuration(1, { priority: 6 }), '*');
+  stand.hub('new').configurations.remove('gone-since');
+  const after = configurations();
+
+  const report = await rolledBack(stand, run);
+  expect(report).toMatchObject({
+    error: null,
+    outcome: 'differences',
+    ledger: { configurations: { source: 3, filtered: 1, update: 2, delete: 1, applied: 3 } },
+    warnings: [{ code: 'CHANGED_SINCE_RUN', count: 1, samples: ['configuration theirs'] }],
+  });
+  expect(configurations()).toEqual({ ...was, theirs: after['theirs'] });
+  const file = await stand.storage.readText('hubferry', `reports/${report.run}.differences.ndjson`);
+  expect(file).toBe('{"record":"configuration theirs","difference":"changed since the run"}\n');
+
+  const again = await rolledBack(stand, report);
+  expect(again).toMatchObject({ error: null, outcome: 'verified', warnings: [] });
+  expect(configurations()).toEqual(after);
+});
+
+test('a run that was terminated in the middle is undone by what its report says', async () => {
+  stand.hub('old').load(fleet);
+  stand.hub('new').load(before);
+  const was = held();
+  stand.hub('new').set({ startDelay: 500 });
+  const handle = await stand.migrate({ existing: 'overwrite', extra: 'delete', maxDelete: 5 });
+  await until('an import', () =>
+    stand
+      .hub('new')
+      .jobs.list()
+      .some(({ type }) => type === 'import'),
+  );
+  const { run } = await handle.query(runReport);
+  await handle.terminate();
+  stand.hub('new').set({ startDelay: 0 });
+  const text = await stand.storage.readText('hubferry', `runs/${run}.json`);
+  const report = JSON.parse(text ?? '') as RunReport;
+  expect(report).toMatchObject({ outcome: 'running', plan: expect.stringMatching(/^[\da-f]{64}$/) });
+  const undone = await rolledBack(stand, report);
+  expect(undone).toMatchObject({ error: null, outcome: 'verified', warnings: [] });
+  expect(held()).toEqual(was);
 });
 
 test('where nobody knows what a run did, nothing is undone', async () => {

@@ -13,7 +13,7 @@ export interface Shares {
 }
 
 /** What a policy must make of two registries, without the code under test. */
-function modelOf(
+export function modelOf(
   source: Readonly<Record<string, unknown>>,
   target: Readonly<Record<string, unknown>>,
   { existing, extra }: Policy,

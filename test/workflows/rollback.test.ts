@@ -157,14 +157,15 @@ test('a run that was terminated in the middle is undone by what its report says'
   stand.hub('old').load(fleet);
   stand.hub('new').load(before);
   const was = held();
-  stand.hub('new').set({ startDelay: 500 });
-  const handle = await stand.migrate({ existing: 'overwrite', extra: 'delete', maxDelete: 5 });
-  await until('an import', () =>
+  const imports = () =>
     stand
       .hub('new')
       .jobs.list()
-      .some(({ type }) => type === 'import'),
-  );
+      .filter(({ type }) => type === 'import').length;
+  const earlier = imports();
+  stand.hub('new').set({ startDelay: 500 });
+  const handle = await stand.migrate({ existing: 'overwrite', extra: 'delete', maxDelete: 5 });
+  await until('an import', () => imports() > earlier);
   const { run } = await handle.query(runReport);
   await handle.terminate();
   stand.hub('new').set({ startDelay: 0 });

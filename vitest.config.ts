@@ -5,13 +5,13 @@ const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure'];
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/global-setup.ts'],
     // The SDK's native bridge crashes under vitest's threads once a suite grows.
     pool: 'forks',
     // Most tests wait for processes and timers, so that two cores are busy with three at a time; vitest's default there
     // is one.
     maxWorkers: 3,
-    testTimeout: 30_000,
+    // Far more than any test takes: two busy cores are shared with servers and processes.
+    testTimeout: 90_000,
     hookTimeout: 60_000,
     projects: [
       {
@@ -22,6 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'stack',
+          globalSetup: ['test/support/global-setup.ts'],
           include: ['test/**/*.test.ts'],
           exclude: light.map((folder) => `test/${folder}/**`),
         },

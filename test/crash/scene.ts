@@ -7,6 +7,7 @@ import { imbalances, verifyImbalances } from '../../registry/ledger.js';
 import { generateFleet, type SimulatedHub } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
+import { packedPackage } from '../e2e/packed.js';
 import { essence, writesOf } from '../support/stand.js';
 import { until } from '../support/until.js';
 import { StorageGate } from './storage-gate.js';
@@ -58,7 +59,9 @@ export interface Scene {
 
 export async function openScene(): Promise<Scene> {
   let gate: StorageGate | undefined;
+  const packed = await packedPackage();
   const stand = await openStand({
+    command: [process.execPath, packed.main],
     hubs: [{ name: 'old' }, { name: 'new' }],
     seed: 11,
     settings: SETTINGS,

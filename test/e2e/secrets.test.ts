@@ -9,6 +9,7 @@ import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { StorageGate } from '../crash/storage-gate.js';
+import { packedPackage } from './packed.js';
 import { FAST } from './scene.js';
 
 const PATIENCE = 120_000;
@@ -24,7 +25,9 @@ let stand: Stand;
 let gate: StorageGate;
 let storage: Storage;
 beforeAll(async () => {
+  const packed = await packedPackage();
   stand = await openStand({
+    command: [process.execPath, packed.main],
     hubs: [{ name: 'old' }, { name: 'new' }],
     seed: 21,
     settings: FAST,

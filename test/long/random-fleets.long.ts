@@ -15,7 +15,12 @@ const key = (n: number): string => Buffer.alloc(32, n).toString('base64');
 const sas = fc
   .nat({ max: 3 })
   .map((n) => ({ type: 'sas' as const, primaryKey: key(n), secondaryKey: key(n + 9) }));
-const twin = fc.constantFrom({}, { a: 1 }, { a: 1.5, b: { c: ['ü', false, 1e21] } }, { b: { d: true } });
+const twin = fc.constantFrom<NonNullable<FleetRecord['tags']>>(
+  {},
+  { a: 1 },
+  { a: 1.5, b: { c: ['ü', false, 1e21] } },
+  { b: { d: true } },
+);
 
 /** The edge devices are on both hubs, so that no policy takes a parent away from what it leaves alone. */
 const EDGES = ['e-0', 'e-1'];

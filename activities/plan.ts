@@ -3,10 +3,15 @@ import { parseConfiguration } from '../registry/configurations.js';
 import { configurationContentOf } from '../registry/content.js';
 import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
 import { manifestContent, manifestKey } from '../registry/manifests.js';
-import { type PlanSample, SAMPLES_EACH } from '../registry/plan-sample.js';
+import {
+  configurationSample,
+  manifestSample,
+  type PlanSample,
+  SAMPLES_EACH,
+} from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
 import { KEPT_PLAN } from '../registry/undo.js';
-import { configurationChanges } from './configurations.js';
+import { configurationChanges, configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { changesIn } from './manifests.js';
 import { ownLines, workBlob } from './work.js';
@@ -43,13 +48,22 @@ export function planActivities({ connections }: Deps) {
     async keepSamples({ account, work, pass, partitions, container }: KeepSamplesInput): Promise<void> {
       const storage = connections.storage(account);
       const kept: PlanSample[] = [];
+      const isWanted = ({ kind, change }: Pick<PlanSample, 'kind' | 'change'>): boolean =>
+        kept.filter((one) => one.kind === kind && one.change === change).length < SAMPLES_EACH;
+      const add = (sample: PlanSample): void => {
+        if (isWanted(sample)) kept.push(sample);
+      };
       for (let partition = 0; partition < partitions; partition++) {
         const text = await storage.readText(work, workBlob.samples(pass, partition));
-        for (const sample of JSON.parse(text ?? '[]') as PlanSample[]) {
-          const same = kept.filter(({ kind, change }) => kind === sample.kind && change === sample.change);
-          if (same.length < SAMPLES_EACH) kept.push(sample);
-        }
+        (JSON.parse(text ?? '[]') as PlanSample[]).forEach(add);
       }
+      for (let partition = 0; partition < partitions; partition++) {
+        for await (const { name } of storage.list(work, workBlob.manifests(pass, partition)))
+          for await (const change of changesIn(storage, work, name)) add(manifestSample(change));
+      }
+      const actual = new Map((await configurationsOf(storage, container)).map((one) => [one.id, one]));
+      for (const { id, content } of await configurationChanges(storage, work))
+        add(configurationSample(parseConfiguration(content), actual.get(id) ?? null));
       await storage.writeText(container, SAMPLES_BLOB, JSON.stringify(kept, null, 2));
     },
 

@@ -277,9 +277,8 @@ function luggageOf(config: Config, sources: readonly EditSource[], list: List): 
         await writer.write(line);
       }
       await writer.close();
-      if (hash.digest('hex') === list.sha256) return;
-      await storage.deleteContainer(editsContainer(run));
-      throw new HubferryError('EDIT_INVALID', 'The list of edits changed while it was read.');
+      if (hash.digest('hex') !== list.sha256)
+        throw new HubferryError('EDIT_INVALID', 'The list of edits changed while it was read.');
     },
     drop: (run) => storage.deleteContainer(editsContainer(run)),
   };

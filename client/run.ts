@@ -48,9 +48,9 @@ export async function conduct<T extends RunInput>(
     const run = newRunId();
     const { account, settings, server } = session;
     const base: RunInput = { run, account, settings, server };
-    onInterrupt(() => fail(maybeStarted(run, options)));
     const { workflow, summary } = start;
-    await start.luggage?.put(run);
+    if (start.luggage) await bring(start.luggage, run);
+    onInterrupt(() => fail(maybeStarted(run, options)));
     const started = await startRun(session, {
       workflow,
       workflowId: start.workflowId(run),
@@ -68,6 +68,21 @@ export async function conduct<T extends RunInput>(
   } finally {
     progress.end();
     await session.close();
+  }
+}
+
+/** Puts into storage what a run needs. It may hold keys: nothing of it stays where no run will take it away. */
+async function bring({ put, drop }: Luggage, run: string): Promise<void> {
+  const interrupted = new HubferryError('INTERRUPTED', 'Interrupted; no run was started.');
+  onInterrupt(
+    () => fail(interrupted),
+    () => drop(run),
+  );
+  try {
+    await put(run);
+  } catch (error) {
+    await drop(run).catch(() => undefined);
+    throw error;
   }
 }
 

@@ -1,4 +1,10 @@
 import { type Field, jsonEqual } from './compare.js';
+import {
+  type Configuration,
+  type ConfigurationField,
+  differingConfigurationFields,
+} from './configurations.js';
+import type { ManifestChange } from './manifests.js';
 import { isToGenerate } from './new-keys.js';
 import type { ChangeKind } from './reconcile.js';
 import {
@@ -21,8 +27,9 @@ export interface FieldChange {
 
 /** One planned change of many, field by field. */
 export interface PlanSample {
-  readonly record: RecordKey;
-  readonly kind: RecordKind;
+  /** The key of a record, the id of an edge device whose system modules are meant, or that of a configuration. */
+  readonly record: string;
+  readonly kind: RecordKind | 'system modules' | 'configuration';
   readonly change: ChangeKind;
   readonly fields: readonly FieldChange[];
   /** Fields that are left out, since there are many. */
@@ -57,13 +64,42 @@ export function planSample(
   if (record === undefined) return null;
   const names = before !== null && after !== null ? differing : FIELDS;
   const fields = names.flatMap((name) => changesOf(name, before, after));
-  return {
-    record: key,
-    kind: kindOf(record),
-    change,
-    fields: fields.slice(0, MAX_FIELDS),
-    more: Math.max(0, fields.length - MAX_FIELDS),
-  };
+  return sampleOf({ record: key, kind: kindOf(record), change }, fields);
+}
+
+function sampleOf(
+  what: Pick<PlanSample, 'record' | 'kind' | 'change'>,
+  fields: readonly FieldChange[],
+): PlanSample {
+  return { ...what, fields: fields.slice(0, MAX_FIELDS), more: Math.max(0, fields.length - MAX_FIELDS) };
+}
+
+/** What is due of the system modules of one edge device: desired properties by module. */
+export function manifestSample({ id, kind, modules }: ManifestChange): PlanSample {
+  const due = modules.filter((module) => module.due !== null || module.tagsDue);
+  const fields = due.map(({ moduleId, desired, due: act }) => ({
+    field: moduleId,
+    before: act === 'create' ? null : 'something else',
+    after: text(desired),
+  }));
+  return sampleOf({ record: id, kind: 'system modules', change: kind }, fields);
+}
+
+/** What is due of one configuration. @param before as the target has it; null for a create */
+export function configurationSample(desired: Configuration, before: Configuration | null): PlanSample {
+  const names: readonly ConfigurationField[] =
+    before === null
+      ? ['targetCondition', 'priority', 'content']
+      : differingConfigurationFields(desired, before);
+  const valueOf = (one: Configuration, name: ConfigurationField): string =>
+    text(JSON.stringify(name === 'metrics' ? one.queries : one[name]));
+  const fields = names.map((name) => ({
+    field: name,
+    before: before && valueOf(before, name),
+    after: valueOf(desired, name),
+  }));
+  const change = before === null ? 'create' : 'update';
+  return sampleOf({ record: desired.id, kind: 'configuration', change }, fields);
 }
 
 /** What is said of a record that is made or deleted. */

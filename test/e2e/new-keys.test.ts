@@ -6,7 +6,8 @@ import { openStorage } from '../../azure/storage.js';
 import { refuseExisting, saveNewKeys, takeNewKeys } from '../../client/new-keys.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
 import { emptyReport, NEW_KEYS_BLOB, newKeysContainer } from '../../workflows/messages.js';
-import { testRun } from '../support/stand.js';
+import { storageOfFile } from '../support/services.js';
+import { sharedServices, testRun } from '../support/stand.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hubferry-keys-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -14,7 +15,7 @@ const config = ((): Config => {
   const path = join(folder, 'hubferry.yaml');
   writeFileSync(
     path,
-    `hubs: {}\nstorage: { connectionString: ${JSON.stringify(inject('storageConnectionString'))} }\n`,
+    `hubs: {}\nstorage: { connectionString: ${JSON.stringify(storageOfFile(sharedServices(inject)))} }\n`,
   );
   return loadConfig({ path });
 })();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { type Configuration, parseConfiguration } from '../../registry/configurations.js';
 import { toGenerate } from '../../registry/new-keys.js';
-import { planSample } from '../../registry/plan-sample.js';
+import { configurationSample, manifestSample, planSample } from '../../registry/plan-sample.js';
 import { recordKey } from '../../registry/record.js';
 import { record } from './records.js';
 
@@ -71,5 +72,37 @@ describe('a sample of a plan', () => {
     expect(planSample(recordKey('a', 'm'), 'delete', module, null, [])?.fields).toEqual([
       { field: 'authentication.type', before: 'sas', after: null },
     ]);
+  });
+
+  test('of a configuration says what differs, and of system modules which', () => {
+    const body = (priority: number, content: object): Configuration =>
+      parseConfiguration(JSON.stringify({ id: 'c', priority, targetCondition: '*', content }));
+    const secret = Buffer.alloc(32, 'abc').toString('base64');
+    const [was, is] = [body(1, { deviceContent: { a: 1 } }), body(2, { deviceContent: { a: secret } })];
+    const sample = configurationSample(is, was);
+    expect(sample).toMatchObject({ record: 'c', kind: 'configuration', change: 'update' });
+    expect(sample.fields).toEqual([
+      { field: 'content', before: '{"deviceContent":{"a":1}}', after: '{"deviceContent":{"a":"***"}}' },
+      { field: 'priority', before: '1', after: '2' },
+    ]);
+    expect(configurationSample(is, null)).toMatchObject({ change: 'create' });
+    const module = { desired: '{"n":1}', tags: null, tagsDue: false, eTag: null };
+    const modules = [
+      { ...module, moduleId: '$edgeAgent', due: 'update' },
+      { ...module, moduleId: '$edgeHub', due: null },
+      { ...module, moduleId: 'pump', due: 'create' },
+    ] as const;
+    expect(
+      manifestSample({ id: 'gw', kind: 'update', enabled: true, apply: true, modules, others: [] }),
+    ).toEqual({
+      record: 'gw',
+      kind: 'system modules',
+      change: 'update',
+      fields: [
+        { field: '$edgeAgent', before: 'something else', after: '{"n":1}' },
+        { field: 'pump', before: null, after: '{"n":1}' },
+      ],
+      more: 0,
+    });
   });
 });

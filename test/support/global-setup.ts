@@ -5,12 +5,12 @@ declare module 'vitest' {
   interface ProvidedContext extends Services {}
 }
 
-/** One Temporal server, one blob service and one bundle for all test files. */
+/** One Temporal server, some blob services and one bundle for all test files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const started = await startServices();
   const { services } = started;
   project.provide('temporalAddress', services.temporalAddress);
   project.provide('workflowBundle', services.workflowBundle);
-  project.provide('storageConnectionString', services.storageConnectionString);
+  project.provide('storageConnectionStrings', services.storageConnectionStrings);
   return () => started.stop();
 }

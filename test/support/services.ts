@@ -11,7 +11,24 @@ export interface Services {
   readonly temporalAddress: string;
   /** A bundle of the workflows as they stand in the sources. */
   readonly workflowBundle: string;
-  readonly storageConnectionString: string;
+  /** A blob service for each of the files that run at a time, so that none is asked for all that the suite stores. */
+  readonly storageConnectionStrings: readonly string[];
+}
+
+/**
+ * Azurite collects what was deleted ten minutes after its start, in a time that grows with the square of it, and answers
+ * nobody meanwhile. So the suite is spread over as many as files run at a time.
+ */
+const BLOB_SERVICES = 3;
+
+/** The blob service of this file. */
+export function storageOfFile({
+  storageConnectionStrings: all,
+}: Pick<Services, 'storageConnectionStrings'>): string {
+  const place = Number(process.env['VITEST_POOL_ID'] ?? 0) % all.length;
+  const connectionString = all[place];
+  if (connectionString === undefined) throw new Error('no blob service was started');
+  return connectionString;
 }
 
 /** Starts a Temporal server and a blob service, and bundles the workflows. */
@@ -20,7 +37,10 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
   const workflowBundle = join(folder, 'workflows.js');
   const starting = [
     findServer().then(({ path }) => startDevServer({ binary: path, fastTimers: true })),
-    startAzurite(),
+    Promise.all(Array.from({ length: BLOB_SERVICES }, () => startAzurite())).then((all) => ({
+      connectionStrings: all.map(({ connectionString }) => connectionString),
+      stop: async () => void (await Promise.all(all.map((one) => one.stop()))),
+    })),
     bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
   ] as const;
   const stop = async (): Promise<void> => {
@@ -29,7 +49,7 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
     for (const { value } of started.filter((one) => one.status === 'fulfilled')) await value?.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  const [temporal, azurite] = await Promise.all(starting).catch(async (error: unknown) => {
+  const [temporal, blobs] = await Promise.all(starting).catch(async (error: unknown) => {
     await stop();
     throw error;
   });
@@ -37,7 +57,7 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
     services: {
       temporalAddress: temporal.address,
       workflowBundle,
-      storageConnectionString: azurite.connectionString,
+      storageConnectionStrings: blobs.connectionStrings,
     },
     stop,
   };

@@ -27,7 +27,7 @@ import {
   type RunReport,
   writerIdOf,
 } from '../../workflows/messages.js';
-import type { Services } from './services.js';
+import { type Services, storageOfFile } from './services.js';
 
 /** Waits of milliseconds: everything is on this machine. */
 export const FAST: RunSettings = {
@@ -66,7 +66,7 @@ export function sharedServices(inject: <K extends keyof Services>(key: K) => Ser
   return {
     temporalAddress: inject('temporalAddress'),
     workflowBundle: inject('workflowBundle'),
-    storageConnectionString: inject('storageConnectionString'),
+    storageConnectionStrings: inject('storageConnectionStrings'),
   };
 }
 
@@ -98,7 +98,7 @@ export async function openTestStand(
         ({ name }) =>
           `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
       ),
-      `storage: { connectionString: ${JSON.stringify(services.storageConnectionString)}${storageSettings} }`,
+      `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`,
       '',
     ].join('\n'),
   );

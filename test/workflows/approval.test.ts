@@ -133,6 +133,9 @@ test('a plan is carried out from its own snapshot of the source, and only while 
 });
 
 test('a plan shows changes field by field, without keys, and says what it leaves to others', async () => {
+  stand.hub('old').load([{ deviceId: 'gw', moduleId: '$edgeAgent', desired: { schemaVersion: '1.1' } }]);
+  const configuration = { content: { deviceContent: { 'properties.desired.none': 1 } }, priority: 7 };
+  stand.hub('old').configurations.put('made', { ...configuration, targetCondition: "tags.site='none'" });
   const { snapshots, kinds, found, warnings } = await stand.migrated({ ...options, goal: 'plan' });
   expect(kinds).toEqual({
     device: { create: 1, update: 1, delete: 1 },
@@ -164,6 +167,14 @@ test('a plan shows changes field by field, without keys, and says what it leaves
       { field: 'tags.gone', before: '[1]', after: null },
       { field: 'tags.a', before: null, after: '1' },
       { field: 'tags.deep', before: null, after: '{"b":"AccountKey=***"}' },
+    ],
+    'create system modules gw': expect.arrayContaining([
+      { field: '$edgeAgent', before: null, after: '{"schemaVersion":"1.1"}' },
+    ]),
+    'create configuration made': [
+      { field: 'targetCondition', before: null, after: `"tags.site='none'"` },
+      { field: 'priority', before: null, after: '7' },
+      { field: 'content', before: null, after: '{"deviceContent":{"properties.desired.none":1}}' },
     ],
     'delete device extra': expect.arrayContaining([{ field: 'tags.t', before: '1', after: null }]),
   });

@@ -19,6 +19,7 @@ import {
   startSimulatorProcess,
   storageToken,
 } from '../support/entra.js';
+import { storageOfFile } from '../support/services.js';
 import { essence, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -159,7 +160,7 @@ describe('jobs that reach storage by an identity of the hub', () => {
   const hub = (name: string): SimulatedHub => stand.hub(name);
 
   beforeAll(async () => {
-    const identityStorage = services.storageConnectionString;
+    const identityStorage = storageOfFile(services);
     stand = await openTestStand(
       services,
       [

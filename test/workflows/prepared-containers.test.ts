@@ -4,6 +4,7 @@ import type { Finding } from '../../activities/check.js';
 import { storageOf } from '../../config/index.js';
 import { generateFleet } from '../../simulator/index.js';
 import { StorageGate } from '../crash/storage-gate.js';
+import { storageOfFile } from '../support/services.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand, testRun } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -20,8 +21,8 @@ let through: string;
 let service: BlobServiceClient;
 
 beforeAll(async () => {
-  service = BlobServiceClient.fromConnectionString(services.storageConnectionString);
-  const opened = await StorageGate.open(services.storageConnectionString);
+  service = BlobServiceClient.fromConnectionString(storageOfFile(services));
+  const opened = await StorageGate.open(storageOfFile(services));
   gate = opened.gate;
   through = opened.connectionString;
   for (const request of OF_THE_ACCOUNT) gate.refuse(request, 403);
@@ -43,7 +44,7 @@ describe('where no containers may be made', () => {
   beforeAll(async () => {
     for (const name of [HOME, OLD, NEW]) await service.createContainer(name);
     stand = await openTestStand(
-      { ...services, storageConnectionString: through },
+      { ...services, storageConnectionStrings: [through] },
       [{ name: 'old' }, { name: 'new' }],
       { old: `, container: ${OLD}`, new: `, container: ${NEW}` },
       `, container: ${HOME}`,
@@ -154,7 +155,7 @@ describe('where no containers may be made', () => {
 describe('where no containers may be made, and none is named', () => {
   let stand: TestStand;
   beforeAll(async () => {
-    stand = await openTestStand({ ...services, storageConnectionString: through });
+    stand = await openTestStand({ ...services, storageConnectionStrings: [through] });
   });
   afterAll(() => stand.close());
 

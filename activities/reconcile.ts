@@ -58,6 +58,8 @@ export interface ReconcileInput {
   readonly keyless?: boolean;
   /** Whether changes go together in few jobs, as those of edits do. Left out: no. */
   readonly together?: boolean;
+  /** Twins that an import merged, and that are put right one by one in this partition, at most. Left out: all. */
+  readonly maxTwinCalls?: number;
 }
 
 /** What one partition holds. */
@@ -89,7 +91,7 @@ export function reconcileActivities({ connections }: Deps) {
       const differences = storage.writer(work, workBlob.differences(pass, partition));
       const kept = input.salt === undefined ? null : new KeptPlan(storage, input, input.salt);
       const samples = new PlanSamples();
-      const judge = new Judge(input.policy, own, actualEdges);
+      const judge = new Judge(input.policy, own, actualEdges, input.maxTwinCalls);
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
 
@@ -165,12 +167,15 @@ type Due =
 /** Counts what was found, and says what is to be done about each record. */
 class Judge {
   readonly sum = emptyTotals();
+  /** Twins that are put right one by one in this look for the first time. */
+  #twinCalls = 0;
 
   /** @param own what this run has sent: null before the first write. Afterwards only its records may be sent again. */
   constructor(
     readonly policy: Policy,
     readonly own: Own | null,
     readonly actualEdges: EdgeTable,
+    readonly maxTwinCalls = Number.POSITIVE_INFINITY,
   ) {}
 
   /** @returns the change that is due, or null. */
@@ -289,12 +294,21 @@ class Judge {
         return null;
       }
     }
+    const merged =
+      before !== undefined &&
+      rejection === undefined &&
+      fields.every(isTwinField) &&
+      isMerged(before.record, found.record, found.actual);
+    if (merged && own?.twinsByRest.has(key) === false) {
+      if (own.twinsByRest.size + this.#twinCalls >= this.maxTwinCalls) {
+        sum.merged = (sum.merged ?? 0) + 1;
+        sum.explained += 1;
+        return null;
+      }
+      this.#twinCalls += 1;
+    }
     sum.update += 1;
-    const half =
-      isLeafsParent(found) ||
-      (before !== undefined &&
-        fields.every(isTwinField) &&
-        isMerged(before.record, found.record, found.actual));
+    const half = isLeafsParent(found) || merged;
     return { kind: 'update', found, byRest: own !== null && half && rejection === undefined };
   }
 
@@ -372,6 +386,7 @@ class Own {
    * @param rejected records whose line was rejected when it was last sent: a line that was sent again later, and not
    *   rejected then, says nothing of its record any more.
    * @param sentByRest records that were sent by REST.
+   * @param twinsByRest those of them of which only the twin was sent.
    */
   private constructor(
     readonly planned: ReadonlyMap<RecordKey, ChangeKind>,
@@ -380,6 +395,7 @@ class Own {
     readonly lines: ReadonlyMap<RecordKey, string>,
     readonly edges: EdgeTable,
     readonly sentByRest: ReadonlySet<RecordKey>,
+    readonly twinsByRest: ReadonlySet<RecordKey>,
   ) {}
 
   /** A record of the target as the plan found it. */
@@ -395,6 +411,7 @@ class Own {
   ): Promise<Own> {
     const rejected = new Map<RecordKey, Rejected>();
     const sentByRest = new Set<RecordKey>();
+    const twinsByRest = new Set<RecordKey>();
     let planned: Map<RecordKey, ChangeKind> | undefined;
     for (const pass of passes) {
       const sent = new Map<RecordKey, ChangeKind>();
@@ -405,7 +422,9 @@ class Own {
             const kind = part === 'create' || part === 'delete' ? part : 'update';
             const key = keyOfLine(line);
             sent.set(key, kind);
-            if (name.endsWith(`/${BY_REST}`)) sentByRest.add(key);
+            if (!name.endsWith(`/${BY_REST}`)) continue;
+            sentByRest.add(key);
+            if (part === 'twin') twinsByRest.add(key);
           }
         }
       }
@@ -430,7 +449,7 @@ class Own {
       }
     }
     const edges = lines.size > 0 ? await edgeTableOf(storage, before) : EdgeTable.of([]);
-    return new Own(planned, rejected, passes.length, lines, edges, sentByRest);
+    return new Own(planned, rejected, passes.length, lines, edges, sentByRest, twinsByRest);
   }
 }
 

@@ -87,7 +87,8 @@ async function* itemsOf({ file, form, action, mode }: EditSource): AsyncGenerato
     return;
   }
   for await (const { line, text } of linesOf(file)) {
-    if (form === 'ids') yield { line, read: () => ({ ...idsIn(text), ...(action ?? { op: 'update' }) }) };
+    if (form === 'ids')
+      yield { line, read: () => checked({ ...idsIn(text), ...(action ?? { op: 'update' }) }) };
     else if (form === 'import') yield { line, read: () => importEdit(text, mode) };
     else yield { line, read: () => editOf(objectIn(text), mode) };
   }

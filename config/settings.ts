@@ -46,6 +46,13 @@ export const settingsSchema = z.strictObject({
   // The first round mends what a lost job left open; what is still different after the second will not be mended by
   // sending it again.
   repairRounds: z.int().min(0).prefault(2).describe('How often differences found by verify are sent again.'),
+  // A hub that merges twins does it to all of them. One S1 unit takes 50 twin writes a second (facts §5), so these take
+  // minutes; more of them would be a migration of their own, by the slow way.
+  maxTwinCalls: z
+    .int()
+    .min(0)
+    .prefault(10_000)
+    .describe('Twins that an import merged and that are put right one by one, at most.'),
   // Longer than any pause of a healthy worker (a storage request may take its 20 s), short enough for a quick takeover.
   heartbeat: duration.prefault('30s').describe('A worker silent for this long is taken for dead.'),
   // Twelve questions a minute, below the 20 queries a minute of one S1 unit.

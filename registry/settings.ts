@@ -10,6 +10,8 @@ export interface RunSettings {
   readonly jobDeadline: number;
   readonly sasLifetime: number;
   readonly repairRounds: number;
+  /** Not in inputs of 0.1: no limit. */
+  readonly maxTwinCalls?: number;
   readonly heartbeat: number;
   readonly edgePoll: number;
   readonly visible: number;

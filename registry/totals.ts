@@ -47,6 +47,8 @@ export interface Totals {
   kinds?: Kinds;
   /** What was found; not in histories of 0.1. */
   found?: Found;
+  /** Of those that are different: twins that an import merged, and that are too many to be put right one by one. */
+  merged?: number;
   /** Of those that are created: devices and modules with certificates of an authority. */
   authorities?: number;
   /** Differing fields over all different records, by field name. */
@@ -85,6 +87,7 @@ export function emptyTotals(): Totals {
     kinds: {},
     found: {},
     authorities: 0,
+    merged: 0,
     fields: {},
     samples: {
       different: [],
@@ -126,6 +129,7 @@ export function addTotals(a: Totals, b: Totals): Totals {
     kinds: addByKind(a.kinds ?? {}, b.kinds ?? {}),
     found: addByKind(a.found ?? {}, b.found ?? {}),
     authorities: (a.authorities ?? 0) + (b.authorities ?? 0),
+    merged: (a.merged ?? 0) + (b.merged ?? 0),
     fields,
     samples: {
       different: some(a.samples.different, b.samples.different),

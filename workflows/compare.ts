@@ -89,6 +89,9 @@ export async function compare(
         ...(desired.selected === true ? { selected: true } : {}),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
         ...(desired.together === true ? { together: true } : {}),
+        ...(settings.maxTwinCalls === undefined
+          ? {}
+          : { maxTwinCalls: Math.ceil(settings.maxTwinCalls / partitions) }),
       }),
     ),
   );

@@ -188,6 +188,7 @@ export async function verdict(
   run.warn('RECORDS_MISSING', now.verify.missing, now.samples.missing);
   run.warn('CHANGED_BY_OTHERS', now.foreign, now.samples.foreign);
   run.warn('MANAGED_BY_CONFIGURATION', now.managed ?? 0, now.samples.managed ?? []);
+  run.warn('TWINS_MERGED', now.merged ?? 0);
   const { rejected } = run.report.ledger;
   // What was to be deleted and is still there. Before the first write it is only planned.
   const stays = now === plan ? 0 : now.delete + now.foreign;

@@ -127,6 +127,7 @@ describe('ids', () => {
     expect(await faults('/m\na/\na/b/c', { form: 'ids', action })).toEqual(
       [1, 2, 3].map((line) => `${line}: expected the id of a device, or DEVICE/MODULE`),
     );
+    expect(await faults('a\na/m', { form: 'ids', action })).toEqual(['2: status: a module has none']);
   });
 });
 

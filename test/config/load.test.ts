@@ -68,6 +68,7 @@ describe('a good configuration', () => {
       jobDeadline: 43_200_000,
       sasLifetime: 21_600_000,
       repairRounds: 2,
+      maxTwinCalls: 10_000,
       heartbeat: 30_000,
       edgePoll: 5_000,
       visible: 60_000,

@@ -1,11 +1,9 @@
 import { crashes } from './crashes.js';
-import { betweenChunks, importRuns, jobUnnoted } from './moments.js';
+import { importRuns, jobUnnoted } from './moments.js';
 
 // `npm run test:long` has more moments.
 crashes([
   { victim: 'worker', moment: jobUnnoted, warnings: ['JOB_ADOPTED'] },
   { victim: 'worker', moment: importRuns },
-  { victim: 'worker', moment: betweenChunks },
   { victim: 'server', moment: importRuns },
-  { victim: 'cli', moment: importRuns },
 ]);

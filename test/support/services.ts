@@ -11,21 +11,21 @@ export interface Services {
   readonly temporalAddress: string;
   /** A bundle of the workflows as they stand in the sources. */
   readonly workflowBundle: string;
-  /** A blob service for each of the files that run at a time, so that none is asked for all that the suite stores. */
+  /** Some, so that none has to hold all that the suite stores. */
   readonly storageConnectionStrings: readonly string[];
 }
 
 /**
  * Azurite collects what was deleted ten minutes after its start, in a time that grows with the square of it, and answers
- * nobody meanwhile. So the suite is spread over as many as files run at a time.
+ * nobody meanwhile. So the suite is spread over some.
  */
-const BLOB_SERVICES = 3;
+const BLOB_SERVICES = 6;
 
 /** The blob service of this file. */
 export function storageOfFile({
   storageConnectionStrings: all,
 }: Pick<Services, 'storageConnectionStrings'>): string {
-  const place = Number(process.env['VITEST_POOL_ID'] ?? 0) % all.length;
+  const place = Number(process.env['VITEST_WORKER_ID'] ?? 0) % all.length;
   const connectionString = all[place];
   if (connectionString === undefined) throw new Error('no blob service was started');
   return connectionString;

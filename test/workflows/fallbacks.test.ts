@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { FleetRecord, HubSettings, SimulatedHub } from '../../simulator/index.js';
-import { essence, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
+import { essence, FAST, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
 
 let stand: TestStand;
 beforeAll(async () => {
@@ -85,6 +85,19 @@ it('twins that an import merged are replaced, guarded by their ETag', async () =
   expect(report).toMatchObject({ error: null, outcome: 'verified', ledger: { update: 2, applied: 2 } });
   expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
   expect(writesOf(hub('new'))).toEqual({ 'PUT /twins/{id}': 1 });
+});
+
+it('more merged twins than a run may put right one by one are told of, and the same command goes on', async () => {
+  hub('new').set({ importTwinPart: 'merge' });
+  const ids = ['a', 'b', 'c'];
+  hub('old').load(ids.map((deviceId, n) => ({ deviceId, authentication: keys(n), tags: { new: 1 } })));
+  hub('new').load(ids.map((deviceId, n) => ({ deviceId, authentication: keys(n), tags: { old: 1 } })));
+  const some = { existing: 'overwrite', settings: { ...FAST, maxTwinCalls: 2 } } as const;
+  const report = await stand.migrated(some);
+  expect(report).toMatchObject({ outcome: 'differences', verify: { different: 1 } });
+  expect(report.warnings).toContainEqual({ code: 'TWINS_MERGED', count: 1, samples: [] });
+  expect(writesOf(hub('new'))).toEqual({ 'PUT /twins/{id}': 2 });
+  expect(await stand.migrated(some)).toMatchObject({ outcome: 'verified' });
 });
 
 it('an update of a module does not cost it who manages it', async () => {

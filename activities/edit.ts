@@ -10,7 +10,7 @@ import type { ImportMode } from '../registry/modes.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { type Rule, Rules, type RuleTally } from '../registry/rules.js';
 import { EdgeTable } from '../registry/scopes.js';
-import { wholeSnapshot } from './backup-export.js';
+import { type WholeSnapshotInput, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { makeKeySecret, NewKeys } from './new-keys.js';
 import { PartitionWriters, splitSnapshot } from './partitions.js';
@@ -23,15 +23,13 @@ export interface EditList {
   readonly sha256: string;
 }
 
-export interface EditInput {
+/** Of the hub's own snapshot. */
+export interface EditInput extends WholeSnapshotInput {
   readonly account: string;
   readonly work: string;
-  /** The hub's snapshot, with its size and hash from its manifest. */
-  readonly snapshot: string;
-  readonly sha256: string;
+  /** Of the snapshot, from its manifest. */
   readonly bytes: number;
   readonly partitionBytes: number;
-  readonly maxLineBytes: number;
   /** Left out: none. */
   readonly list?: EditList;
   readonly rules: readonly Rule[];

@@ -10,7 +10,7 @@ import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { type BadLine, type Line, lineBatches } from './lines.js';
-import { DEVICES_BLOB, EDGES_BLOB, MANIFEST_BLOB } from './work.js';
+import { DEVICES_BLOB, MANIFEST_BLOB, writeEdges } from './work.js';
 
 /** The manifest of a snapshot: what it holds, without holding any of it. */
 export interface SnapshotInfo {
@@ -92,9 +92,7 @@ export function backupExportActivities({ connections }: Deps) {
         }
       }
       const hub = connections.hub(input.host);
-      const table = storage.writer(input.container, EDGES_BLOB);
-      for (const row of await withParents(hub, edges)) await table.write(`${JSON.stringify(row)}\n`);
-      await table.close();
+      await writeEdges(storage, input.container, await withParents(hub, edges));
       const configurations =
         input.configurations === true ? await sealConfigurations(storage, hub, input.container) : undefined;
       const info: SnapshotInfo = {

@@ -14,7 +14,7 @@ import { type WholeSnapshotInput, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { makeKeySecret, NewKeys } from './new-keys.js';
 import { PartitionWriters, splitSnapshot } from './partitions.js';
-import { allOwnLines, EDGES_BLOB, edgeRowsOf, ownLines, workBlob } from './work.js';
+import { allOwnLines, EDGES_BLOB, edgeRowsOf, ownLines, workBlob, writeEdges } from './work.js';
 
 /** A list of edits in storage: lines of JSON, private to the run. */
 export interface EditList {
@@ -63,9 +63,8 @@ export function editActivities({ connections }: Deps) {
       const edges = EdgeTable.of(rows);
       const after = new EditedEdges(rows, edges);
       await splitList(storage, input, partitions, (edit) => after.add(edit));
-      const table = storage.writer(work, EDGES_BLOB);
-      for (const row of after.rows()) await table.write(`${JSON.stringify(row)}\n`);
-      await table.close();
+      const rowsAfter = after.rows();
+      await writeEdges(storage, work, rowsAfter);
       let long = 0;
       await splitSnapshot(
         counted(wholeSnapshot(storage, { snapshot, sha256, maxLineBytes }), () => (long += 1)),
@@ -75,7 +74,7 @@ export function editActivities({ connections }: Deps) {
 
       const rules = new Rules(input.rules, compilePredicate);
       const makeKeys = await new NewKeys(storage, work).maker();
-      const context = { edges, edgesAfter: EdgeTable.of(after.rows()), rules, makeKeys };
+      const context = { edges, edgesAfter: EdgeTable.of(rowsAfter), rules, makeKeys };
       const out = new Outcome(storage, work, partitions);
       for (let partition = 0; partition < partitions; partition++) {
         const edits = await allOwnLines(storage, work, workBlob.edits(partition));

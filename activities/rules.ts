@@ -11,7 +11,7 @@ import { type SnapshotLine, type WholeSnapshotInput, wholeSnapshot } from './bac
 import { makeKeySecret } from './new-keys.js';
 import { PartitionWriters } from './partitions.js';
 import { type Sampled, Sampler } from './sampler.js';
-import { allOwnLines, EDGES_BLOB, edgeTableOf, workBlob } from './work.js';
+import { allOwnLines, edgeTableOf, workBlob, writeEdges } from './work.js';
 
 export interface RuledInput extends WholeSnapshotInput {
   readonly work: string;
@@ -92,9 +92,7 @@ export class RuledSnapshot {
     }
     await writers.close();
     const rows = this.#edges.rows();
-    const table = this.#storage.writer(this.#input.work, EDGES_BLOB);
-    for (const row of rows) await table.write(`${JSON.stringify(row)}\n`);
-    await table.close();
+    await writeEdges(this.#storage, this.#input.work, rows);
     this.edges = EdgeTable.of(rows);
   }
 

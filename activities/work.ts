@@ -111,6 +111,17 @@ export async function edgeTableOf(
   return EdgeTable.of(await edgeRowsOf(storage, container, blob));
 }
 
+/** Writes the side table of edge devices. */
+export async function writeEdges(
+  storage: Storage,
+  container: string,
+  rows: Iterable<EdgeRow>,
+): Promise<void> {
+  const table = storage.writer(container, EDGES_BLOB);
+  for (const row of rows) await table.write(`${JSON.stringify(row)}\n`);
+  await table.close();
+}
+
 export async function edgeRowsOf(storage: Storage, container: string, blob: string): Promise<EdgeRow[]> {
   return (await allOwnLines(storage, container, blob)).map((line) => JSON.parse(line) as EdgeRow);
 }

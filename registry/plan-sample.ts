@@ -7,15 +7,9 @@ import {
 import type { ManifestChange } from './manifests.js';
 import { isToGenerate } from './new-keys.js';
 import type { ChangeKind } from './reconcile.js';
-import {
-  isJsonObject,
-  type JsonObject,
-  kindOf,
-  type RecordKey,
-  type RecordKind,
-  type RegistryRecord,
-} from './record.js';
+import { isJsonObject, type JsonObject, kindOf, type RecordKey, type RecordKind } from './record.js';
 import { maskSecrets } from './secrets.js';
+import type { Placed } from './undo.js';
 
 /** One field of a planned change, as texts for people; null for nothing. No text holds a key or a part of one. */
 export interface FieldChange {
@@ -34,12 +28,6 @@ export interface PlanSample {
   readonly fields: readonly FieldChange[];
   /** Fields that are left out, since there are many. */
   readonly more: number;
-}
-
-/** A record and the id of its parent edge device. */
-interface Placed {
-  readonly record: RegistryRecord;
-  readonly parent: string | null;
 }
 
 /** Samples of each kind of change of each kind of record, in every partition. */

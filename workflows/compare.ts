@@ -1,6 +1,7 @@
 import { uuid4 } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import type { OwnPlan, PartitionDifference } from '../activities/reconcile.js';
+import type { OwnPlan } from '../activities/own.js';
+import type { PartitionDifference } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import type { VerifyCounts } from '../registry/ledger.js';
 import { addTotals, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';

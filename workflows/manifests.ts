@@ -1,4 +1,4 @@
-import type { OwnPlan } from '../activities/reconcile.js';
+import type { OwnPlan } from '../activities/own.js';
 import type { TransformResult } from '../activities/transform.js';
 import { emptyLedger } from '../registry/ledger.js';
 import { addManifestTotals, emptyManifestTotals, type ManifestTotals } from '../registry/manifest-totals.js';

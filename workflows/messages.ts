@@ -90,15 +90,10 @@ export interface RollbackInput extends RunInput {
 }
 
 /** Edits records of one hub: those of a list, and those that rules match. */
-export interface EditsInput extends RunInput {
-  readonly target: { readonly host: string };
+export interface EditsInput extends Omit<WriteInput, 'existing' | 'extra'> {
   /** The list, which lies in `editsContainer`. Left out: none. */
   readonly list?: { readonly sha256: string; readonly edits: number };
   readonly rules: readonly Rule[];
-  readonly maxDelete: number | null;
-  readonly strict: boolean;
-  /** Left out: no. */
-  readonly approve?: boolean;
 }
 
 export interface SnapshotInput extends RunInput {

@@ -1,5 +1,5 @@
 import { executeChild, ParentClosePolicy, patched, sleep } from '@temporalio/workflow';
-import type { OwnPlan } from '../activities/reconcile.js';
+import type { OwnPlan } from '../activities/own.js';
 import { SAMPLES } from '../registry/totals.js';
 import { DELETES } from '../registry/waves.js';
 import { type ApplyResult, apply, NOTHING } from './apply.js';

@@ -5,6 +5,7 @@ import type { PlanSample } from '../../registry/plan-sample.js';
 import type { FleetRecord } from '../../simulator/index.js';
 import { approve, type RunReport, runReport } from '../../workflows/messages.js';
 import { startEdits } from '../support/edits.js';
+import { keys } from '../support/keys.js';
 import { essence, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -19,11 +20,6 @@ beforeEach(() => {
   stand.hub('new').load(before);
 });
 
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 const fleet: FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true, authentication: keys(1) },
   { deviceId: 'leaf', parent: 'gw', authentication: { type: 'certificateAuthority' } },

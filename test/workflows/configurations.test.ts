@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { FleetRecord, SimulatedHub } from '../../simulator/index.js';
 import { type RunReport, readerIdOf } from '../../workflows/messages.js';
+import { keys } from '../support/keys.js';
 import {
   essence,
   FAST,
@@ -24,11 +25,6 @@ beforeEach(() => {
 type Body = Parameters<SimulatedHub['configurations']['put']>[1];
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 
 const fleet: FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true, authentication: keys(1), tags: { site: 'x' } },

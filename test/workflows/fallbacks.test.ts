@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { FleetRecord, HubSettings, SimulatedHub } from '../../simulator/index.js';
+import { keys } from '../support/keys.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
 
 let stand: TestStand;
@@ -12,11 +13,6 @@ beforeEach(() => {
 });
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 
 const fleet: FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true },

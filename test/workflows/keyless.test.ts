@@ -11,6 +11,7 @@ import {
   readerIdOf,
   type SnapshotInput,
 } from '../../workflows/messages.js';
+import { keys } from '../support/keys.js';
 import {
   essence,
   FAST,
@@ -32,11 +33,6 @@ beforeEach(() => {
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const theirs = (name: 'old' | 'new') => essence(hub(name).dump()) as Record<string, Record<string, unknown>>;
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 const certificate = {
   type: 'selfSigned' as const,
   primaryThumbprint: '89AbCdEf0123456789aBcDeF0123456789abcdef',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type FleetRecord, generateFleet, type SimulatedHub } from '../../simulator/index.js';
+import { keys } from '../support/keys.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -25,11 +26,6 @@ const eTags = (): Map<string, string> =>
         `${etag} ${twinEtag} ${generationId}`,
       ]),
   );
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 
 /** A fleet, and what an older state of it may have looked like: each record differs in another way. */
 const fleet: FleetRecord[] = [

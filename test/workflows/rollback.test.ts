@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { FleetRecord } from '../../simulator/index.js';
 import { type RunReport, runReport } from '../../workflows/messages.js';
+import { keys } from '../support/keys.js';
 import { essence, openTestStand, rolledBack, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -11,12 +12,6 @@ beforeAll(async () => {
 afterAll(() => stand.close());
 beforeEach(() => {
   for (const name of ['old', 'new']) stand.hub(name).reset();
-});
-
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
 });
 
 const fleet: FleetRecord[] = [

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { parseRules } from '../../config/rules.js';
 import type { FleetRecord, SimulatedHub } from '../../simulator/index.js';
 import { NEW_KEYS_BLOB, newKeysContainer, type RunReport } from '../../workflows/messages.js';
+import { keys } from '../support/keys.js';
 import { essence, openTestStand, sharedServices, type TestStand, writesOf } from '../support/stand.js';
 
 let stand: TestStand;
@@ -16,11 +17,6 @@ beforeEach(() => {
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const rules = (text: string) => ({ rules: parseRules('rules.yaml', text) });
-const keys = (n: number) => ({
-  type: 'sas' as const,
-  primaryKey: Buffer.alloc(32, n).toString('base64'),
-  secondaryKey: Buffer.alloc(32, n + 1).toString('base64'),
-});
 const swapped = (n: number) => {
   const { primaryKey, secondaryKey, type } = keys(n);
   return { type, primaryKey: secondaryKey, secondaryKey: primaryKey };

@@ -6,14 +6,16 @@ import {
   CancelledFailure,
   TemporalFailure,
 } from '@temporalio/common';
-import { handedOut } from '../azure/connections.js';
-import type { Hub } from '../azure/hub.js';
+import { type HubWork, hubWork } from '../azure/connections.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { isJsonObject } from '../registry/record.js';
 import type { Counted } from './hub-job.js';
 
 type Activity = (input: never) => Promise<unknown>;
+
+/** What every input may have beside its own: see `stepwise` in workflows/proxies.ts. */
+type Rated = Partial<Pick<HubWork, 'rates'>> | undefined;
 
 /**
  * Gives every activity the same manners: it beats while it works, so that a dead worker is noticed and a cancellation
@@ -31,13 +33,13 @@ function guard(activity: Activity): Activity {
     const { heartbeatTimeoutMs: timeout = 30_000, heartbeatDetails } = activityInfo();
     // Calls of attempts that failed travel in the heartbeat's details, until one succeeds and can tell them.
     let spent = (heartbeatDetails as HubCalls | undefined) ?? NO_CALLS;
-    const views: Hub[] = [];
+    const work: HubWork = { views: [], rates: (input as Rated)?.rates ?? {} };
     const beat = setInterval(() => context.heartbeat(spent), timeout / 3);
     try {
-      const result = await handedOut.run(views, () => activity(input));
+      const result = await hubWork.run(work, () => activity(input));
       return isCounted(result) ? { ...result, calls: addCalls(result.calls, spent) } : result;
     } catch (error) {
-      for (const view of views) spent = addCalls(spent, view.takeCalls());
+      for (const view of work.views) spent = addCalls(spent, view.takeCalls());
       context.heartbeat(spent);
       if (context.cancellationSignal.aborted) throw new CancelledFailure('The activity was cancelled.');
       throw failureOf(error);

@@ -9,8 +9,16 @@ import { blobEndpointOf, openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
 
-/** The views that are handed out to one piece of work, so that its calls can be told even where it fails. */
-export const handedOut = new AsyncLocalStorage<Hub[]>();
+/** One piece of work at hubs. */
+export interface HubWork {
+  /** The views that were handed out to it, so that its calls can be told even where it fails. */
+  readonly views: Hub[];
+  /** Calls a second that it may make at most, by host; left out: as many as the hub takes. */
+  readonly rates: Readonly<Record<string, number>>;
+}
+
+/** The piece of work that goes on. */
+export const hubWork = new AsyncLocalStorage<HubWork>();
 
 /** The hubs and the storage that this worker has credentials for, each opened when it is first asked for. */
 export class Connections {
@@ -37,8 +45,9 @@ export class Connections {
       client = openHub(this.hubConfig(host), this.#options);
       this.#hubs.set(host, client);
     }
-    const view = client.view();
-    handedOut.getStore()?.push(view);
+    const work = hubWork.getStore();
+    const view = client.view(work?.rates[host]);
+    work?.views.push(view);
     return view;
   }
 

@@ -36,6 +36,7 @@ import {
   unreadableAnswer,
 } from './hub-errors.js';
 import { callRegistry } from './microsoft-registry.js';
+import { Pace } from './pace.js';
 import { callRest, type RestAnswer, type RestRequest } from './rest.js';
 
 export interface OpenHubOptions {
@@ -75,6 +76,8 @@ interface Connection {
    * reply, after which nobody knows whether there is a job.
    */
   readonly creator: HubAgent;
+  /** Spaces the calls of views that are to spare the hub. */
+  readonly pace: Pace;
 }
 
 function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Connection {
@@ -88,6 +91,7 @@ function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Co
     agent,
     registry: credentials.registry(agent),
     creator: new HubAgent({ ...options, keepAlive: false }),
+    pace: new Pace(),
   };
 }
 
@@ -96,17 +100,20 @@ export class HubClient implements Hub {
   readonly host: string;
   readonly policy: string | null;
   readonly #connection: Connection;
+  readonly #rate: number | undefined;
   #calls = NO_CALLS;
 
-  constructor(connection: Connection) {
+  /** @param rate calls a second at most, but for those about jobs; left out: as many as are made */
+  constructor(connection: Connection, rate?: number) {
     this.host = connection.host;
     this.policy = connection.credentials.policy;
     this.#connection = connection;
+    this.#rate = rate;
   }
 
-  /** The same hub over the same sockets, with counts of its own. */
-  view(): HubClient {
-    return new HubClient(this.#connection);
+  /** The same hub over the same sockets, with counts of its own. @param rate as the constructor's */
+  view(rate?: number): HubClient {
+    return new HubClient(this.#connection, rate);
   }
 
   /** Closes the sockets of all views. */
@@ -432,7 +439,8 @@ export class HubClient implements Hub {
     request: RestRequest,
     { agent = this.#connection.agent, counts = 'other' }: { agent?: HubAgent; counts?: keyof HubCalls } = {},
   ): Promise<RestAnswer> {
-    const { credentials } = this.#connection;
+    const { credentials, pace } = this.#connection;
+    if (counts === 'other') await pace.turn(this.#rate);
     this.#count(counts);
     const options = { host: credentials.host, agent, authorize: credentials.authorize };
     const answer = await callRest(options, request).catch((error: unknown) => {

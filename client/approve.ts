@@ -1,23 +1,16 @@
-import { WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
 import { Command } from 'commander';
-import { HubferryError, isErrorCode } from '../registry/errors.js';
-import { approve, type RunReport } from '../workflows/messages.js';
-import { isOutage } from './follow.js';
+import { approve } from '../workflows/messages.js';
 import { refuseExisting } from './new-keys.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { checkPlan } from './plans.js';
-import { Progress } from './progress.js';
 import { attend } from './run.js';
-import { checkRun, openHandle, readReport, type StartedRun } from './runs.js';
-import { configOf, openSession, type Session } from './session.js';
+import { checkRun } from './runs.js';
+import { configOf } from './session.js';
+import { steer } from './steer.js';
 
 interface ApproveOptions extends RunOptions {
   readonly keysOut?: string;
 }
-
-/** How long an approval may take to be answered, ms. */
-const ANSWER_TIME = 30_000;
 
 export function approveCommand(): Command {
   return withRunOptions(
@@ -37,36 +30,9 @@ export function approveCommand(): Command {
       const hash = checkPlan(plan);
       const config = configOf(options);
       refuseExisting(options.keysOut);
-      const stored = await readReport(config, run);
-      const progress = new Progress();
-      const session = await openSession(config, (line) => progress.say(line));
-      try {
-        const started = await approved(session, stored, hash);
+      await steer(config, run, async ({ ask, session, started, progress }) => {
+        await ask(approve, [hash]);
         await attend(session, started, progress, options, { keysOut: options.keysOut });
-      } finally {
-        progress.end();
-        await session.close();
-      }
+      });
     });
-}
-
-/** @throws HubferryError NOT_PARKED, PLAN_OTHER, NO_WORKER */
-async function approved(session: Session, stored: RunReport, hash: string): Promise<StartedRun> {
-  const { client } = session;
-  const handle = await openHandle(client, stored);
-  if (handle === null)
-    throw new HubferryError('NOT_PARKED', `Run ${stored.run} has ended, or runs under another server.`);
-  const { workflowId, runId } = await handle.describe();
-  try {
-    await client.connection.withDeadline(Date.now() + ANSWER_TIME, () =>
-      client.workflow.getHandle(workflowId, runId).executeUpdate(approve, { args: [hash] }),
-    );
-  } catch (error) {
-    const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-    if (cause instanceof ApplicationFailure && isErrorCode(cause.type))
-      throw new HubferryError(cause.type, cause.message);
-    if (isOutage(error)) throw new HubferryError('NO_WORKER', 'No worker took the approval.');
-    throw error;
-  }
-  return { begun: stored, workflowId, runId, attached: true };
 }

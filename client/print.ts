@@ -4,7 +4,7 @@ import type { PlanSample } from '../registry/plan-sample.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
-import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
+import { emptyReport, type Outcome, type Parked, RUN_VERBS, type RunReport } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
 
 type RunError = NonNullable<RunReport['error']>;
@@ -17,7 +17,7 @@ const VERDICTS: Record<Outcome, string> = {
   planned: 'planned: nothing was written',
   done: 'done',
   running: 'running',
-  parked: 'parked: nothing was written yet; its plan waits for approval',
+  parked: 'parked',
   skipped: 'skipped',
 };
 
@@ -69,7 +69,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     const fields = Object.entries(report.fields).map(([name, n]) => `${name} ${count(n)}`);
     if (fields.length > 0) lines.push(...fold(`    differing fields: ${fields.join(', ')}`, width));
   }
-  if (report.outcome === 'planned' || report.outcome === 'parked') {
+  if (report.outcome === 'planned' || report.parked?.reason === 'approval') {
     if (report.kinds) lines.push(...kindLines(report.kinds));
     if (report.work) lines.push(...workLines(report.work, width));
     if (samples.length > 0) lines.push(...sampleLines(samples, width));
@@ -102,10 +102,15 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
   if (report.report) lines.push(`  report ${report.report}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
-  if (report.outcome === 'parked' && report.plan)
-    lines.push(...fold(`  to go on: hubferry approve ${report.run} ${report.plan.slice(0, 16)}`, width, 4));
+  for (const [host, rate] of Object.entries(report.rates ?? {}))
+    lines.push(...fold(`  throttled ${host}, ${rate} a second`, width));
+  if (report.parked) lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
   return lines.join('\n');
 }
+
+/** The command that lets a parked run go on. */
+const wayOn = ({ run, plan }: RunReport, { reason }: Parked): string =>
+  reason === 'approval' ? `hubferry approve ${run} ${plan?.slice(0, 16)}` : `hubferry resume ${run}`;
 
 const KIND_NAMES = { device: 'devices', edge: 'edge devices', module: 'modules' } as const;
 
@@ -178,10 +183,18 @@ function workLines({ waves, exports, calls, seconds }: Work, width: number): str
   ];
 }
 
+/** What is to come after the step under way. */
+const ASKED = {
+  nothing: '',
+  pause: '; rests after this step',
+  cancel: '; ends after this step',
+} as const;
+
 /** The outcome in words, with what is open by its counts. */
 function verdictOf(report: RunReport): string {
   const { outcome, phase, ledger, verify, warnings } = report;
-  if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
+  if (outcome === 'running') return `${VERDICTS.running} (${phase}${ASKED[report.asked ?? 'nothing']})`;
+  if (outcome === 'parked' && report.parked) return `parked (${phase}): it ${report.parked.why}`;
   if (outcome === 'verified' && verify && verify.kept > 0)
     return `${verdict(report, outcome)}, ${count(verify.kept)} kept as they were on the target`;
   if (outcome !== 'differences') return verdict(report, outcome);
@@ -316,20 +329,10 @@ export function errorLines(error: RunError, width: number): string[] {
   ];
 }
 
-const REPORTED: readonly RunReport['workflow'][] = [
-  'migrate',
-  'edit',
-  'rollback',
-  'plan',
-  'verify',
-  'snapshot',
-  'check',
-];
-
 /** What `--json` prints of a command that failed before there was a run: the same members, as far as they apply. */
 export function failureReport(verb: string | undefined, failure: RunError): object {
   const error = masked(failure);
-  const workflow = REPORTED.find((name) => name === verb);
+  const workflow = RUN_VERBS.find((name) => name === verb);
   const outcome = 'failed' satisfies Outcome;
   if (workflow === undefined) return { outcome, error };
   return {

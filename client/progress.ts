@@ -143,6 +143,7 @@ function partsOf(run: LiveRun): string[] {
     parts.push(`${roleOf(report, host)} waits in line, ${ahead} ${ahead === 1 ? 'job' : 'jobs'} ahead`);
   }
   if (phase === 'settle') parts.push('waits until the hub shows what was written');
+  if (report.asked) parts.push(`${report.asked === 'pause' ? 'rests' : 'ends'} after this step`);
   const [first, ...more] = parts;
   return first === undefined ? [phase] : [`${padded(phase)}${first}`, ...more];
 }

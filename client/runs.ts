@@ -5,7 +5,7 @@ import {
   type WorkflowHandle,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { RUNS, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { openStorage } from '../azure/storage.js';
 import { type Config, storageOf } from '../config/index.js';
@@ -15,12 +15,21 @@ import {
   type RunInput,
   type RunReport,
   readerIdOf,
+  STATE_ATTRIBUTES,
   TASK_QUEUE,
   writerIdOf,
 } from '../workflows/messages.js';
 import type { Session } from './session.js';
 
-const runAttribute = defineSearchAttributeKey(RUN_ATTRIBUTE, 'KEYWORD');
+/** The attributes that a run begins with, for Temporal's index. All are registered by the worker. */
+function attributesOf({ run, phase, source, target, outcome }: RunReport): SearchAttributePair[] {
+  const state = Object.entries({ phase, source, target: target ?? '', outcome });
+  const names: Readonly<Record<string, string>> = STATE_ATTRIBUTES;
+  return [
+    [RUN_ATTRIBUTE, run] as const,
+    ...state.map(([key, value]) => [names[key] ?? '', value] as const),
+  ].map(([name, value]) => ({ key: defineSearchAttributeKey(name, 'KEYWORD'), value }));
+}
 
 /** A run of this client, or one that was there already. */
 export interface StartedRun {
@@ -73,7 +82,7 @@ export async function startRun(
       taskQueue: TASK_QUEUE,
       args: [start.input],
       memo: { run, input },
-      typedSearchAttributes: [{ key: runAttribute, value: run }],
+      typedSearchAttributes: attributesOf(start.report),
       staticSummary: start.summary,
     });
     return {

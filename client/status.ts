@@ -4,12 +4,11 @@ import { look, timed } from './follow.js';
 import { refuseExisting, saveNewKeys } from './new-keys.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { planSamples } from './plans.js';
-import { printJson, say } from './print.js';
+import { say } from './print.js';
 import { describe } from './progress.js';
 import { printReport } from './run.js';
-import { checkRun, isOpen, lost, openHandle, readReport, readReports } from './runs.js';
+import { checkRun, isOpen, lost, openHandle, readReport } from './runs.js';
 import { configOf, openSession, type Session } from './session.js';
-import { duration, fold, table, widthOf } from './text.js';
 
 interface StatusOptions extends CommonOptions {
   readonly keysOut?: string;
@@ -46,34 +45,6 @@ export function statusCommand(): Command {
     });
 }
 
-export function listCommand(): Command {
-  return withCommonOptions(
-    new Command('list')
-      .summary('show all runs, newest first')
-      .description('Shows all runs that left a report in the storage account, newest first.'),
-  )
-    .addHelpText('after', '\nExample:\n  hubferry list --json')
-    .action(async (options: CommonOptions) => {
-      const config = configOf(options);
-      const stored = await readReports(config, say);
-      const open = stored.some(isOpen);
-      const session = open ? await openSession(config) : null;
-      try {
-        const runs = await Promise.all(
-          stored.map(async (report) =>
-            session && isOpen(report) ? await current(session, report) : { report },
-          ),
-        );
-        const reports = runs.map(({ report }) => report);
-        for (const { report, note } of runs) if (note) say(`${report.run}: ${note}`);
-        if (options.json) printJson(reports);
-        else process.stdout.write(`${listText(reports, widthOf(process.stdout))}\n`);
-      } finally {
-        await session?.close();
-      }
-    });
-}
-
 /** A run as far as it can be known from here, and in words how it goes on. */
 interface Seen {
   readonly report: RunReport;
@@ -103,26 +74,4 @@ export function ended({ server }: Pick<Session, 'server'>, now: RunReport): Seen
   if (now.server === server) return { report: lost(now) };
   const name = now.server ?? 'it does not say which';
   return { report: timed(now), note: `runs under another Temporal server (${name}); this is how it began` };
-}
-
-/** One line a run; two where the hubs' names do not fit on a terminal. */
-function listText(reports: readonly RunReport[], width: number): string {
-  if (reports.length === 0) return 'no runs';
-  const hubs = (report: RunReport): string => `${report.source}${report.target ? ` → ${report.target}` : ''}`;
-  const rows = reports.map((report) => [
-    report.run,
-    report.workflow,
-    report.outcome,
-    duration(report.seconds.total * 1000),
-    hubs(report),
-  ]);
-  const lines = table([['RUN', 'VERB', 'OUTCOME', 'TIME', 'HUBS'], ...rows]);
-  if (lines.every((line) => line.length <= width)) return lines.join('\n');
-  const short = table([['RUN', 'VERB', 'OUTCOME', 'TIME'], ...rows.map((row) => row.slice(0, 4))]);
-  return short
-    .flatMap((line, i) => {
-      const report = reports[i - 1];
-      return report ? [line, ...fold(`  ${hubs(report)}`, width)] : [line];
-    })
-    .join('\n');
 }

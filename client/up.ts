@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { HubferryError } from '../registry/errors.js';
-import { embeddedStatus, ensureEmbedded } from '../worker/embedded.js';
+import { embeddedStatus, ensureEmbedded, serveUi } from '../worker/embedded.js';
 import { fail } from './fail.js';
 import { onInterrupt } from './interrupt.js';
 import { type FileOptions, withFileOptions } from './options.js';
@@ -10,6 +10,7 @@ import { configOf } from './session.js';
 const HELP = `
 Examples:
   hubferry up
+  hubferry up --ui
   hubferry up --config staging.yaml --json
   HUBFERRY_HOME=/srv/hubferry hubferry up`;
 
@@ -23,11 +24,12 @@ export function upCommand(): Command {
           '$HUBFERRY_HOME (default: your data folder).',
       ),
   )
+    .option('--ui', 'serve Temporal’s web UI on loopback, too, until `hubferry down`', false)
     .addHelpText('after', HELP)
     .action(up);
 }
 
-async function up(options: FileOptions): Promise<void> {
+async function up(options: FileOptions & { readonly ui: boolean }): Promise<void> {
   const config = configOf({ ...options, set: [] });
   if (config.temporal !== null) {
     throw new HubferryError(
@@ -46,6 +48,7 @@ async function up(options: FileOptions): Promise<void> {
     ),
   );
   await ensureEmbedded(config, { log: say });
+  if (options.ui) await serveUi();
   const status = await embeddedStatus();
   if (status === null) throw new HubferryError('EMBEDDED_FAILED', 'The embedded server ended right away.');
   if (options.json) printJson({ outcome: 'done', ...status, error: null });
@@ -53,5 +56,6 @@ async function up(options: FileOptions): Promise<void> {
     process.stdout.write(
       `Up at ${status.address} with ${status.configPath} (supervisor ${status.pid}, files in ${status.home}).\n`,
     );
+    if (status.ui !== null) process.stdout.write(`Web UI: ${status.ui}\n`);
   }
 }

@@ -1,14 +1,19 @@
 import type { Command } from 'commander';
 import { approveCommand } from './approve.js';
+import { cancelCommand } from './cancel.js';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
 import { editCommand } from './edit.js';
+import { listCommand } from './list.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
+import { pauseCommand, resumeCommand } from './pause.js';
 import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
-import { listCommand, statusCommand } from './status.js';
+import { statusCommand } from './status.js';
+import { throttleCommand } from './throttle.js';
 import { upCommand } from './up.js';
+import { watchCommand } from './watch.js';
 import { workerCommand } from './worker.js';
 
 /** The factories of the verbs, in the order in which help lists them. A command keeps what it parsed: each is made anew. */
@@ -18,11 +23,16 @@ export const VERBS: readonly (() => Command)[] = [
   verifyCommand,
   editCommand,
   rollbackCommand,
-  approveCommand,
   snapshotCommand,
   checkCommand,
   statusCommand,
   listCommand,
+  watchCommand,
+  pauseCommand,
+  resumeCommand,
+  approveCommand,
+  cancelCommand,
+  throttleCommand,
   upCommand,
   downCommand,
   workerCommand,

@@ -95,9 +95,6 @@ export const ERRORS = {
   JOB_FAILED: final(
     'The hub’s job did not end well; its reason is in the message. Run the same command again.',
   ),
-  JOB_STUCK: final(
-    'The hub’s job passed its deadline. Look at the hub’s jobs, then run the same command again.',
-  ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
   PLAN_NOT_FOUND: final(
     '`hubferry list --json` shows the plans of runs; make a new one with `hubferry plan`.',
@@ -108,6 +105,10 @@ export const ERRORS = {
   NOT_PARKED: final(
     '`hubferry status RUN` shows how it stands; only a run with --approve waits, once it has a plan.',
   ),
+  ALREADY_PARKED: final('`hubferry status RUN` shows what it waits for.'),
+  NOT_PAUSED: final('`hubferry status RUN` shows how it stands.'),
+  RUN_ENDED: final('`hubferry status RUN` shows how it ended.'),
+  HUB_NOT_OF_RUN: final('`hubferry status RUN` shows the hubs of a run.'),
   RUN_NOT_UNDOABLE: final(
     'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',
   ),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HubferryError } from '../registry/errors.js';
-import { RUN_ATTRIBUTE } from '../workflows/messages.js';
+import { RUN_ATTRIBUTE, STATE_ATTRIBUTES } from '../workflows/messages.js';
 import { bareEnvironment } from './bare-environment.js';
 import { lastLine, logSize, withLog } from './log-file.js';
 import { freePort, isPortFree, isPortOpen } from './port.js';
@@ -17,6 +17,7 @@ export type SearchAttributeType = 'Keyword' | 'KeywordList' | 'Text' | 'Int' | '
  */
 export const SEARCH_ATTRIBUTES: Readonly<Record<string, SearchAttributeType>> = {
   [RUN_ATTRIBUTE]: 'Keyword',
+  ...Object.fromEntries(Object.values(STATE_ATTRIBUTES).map((name) => [name, 'Keyword'])),
 };
 
 /** The namespace that a development server makes by itself. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config/index.js';
@@ -135,6 +135,8 @@ export interface EmbeddedStatus extends EmbeddedServer {
   readonly configPath: string;
   readonly configHash: string;
   readonly started: string;
+  /** Of Temporal's web UI on loopback; null where it is not served. */
+  readonly ui: string | null;
   /** Null while the server does not answer. */
   readonly open: OpenWork | null;
 }
@@ -157,8 +159,33 @@ export async function embeddedStatus(
     configPath: lock.config.path,
     configHash: lock.config.hash,
     started: lock.started,
+    ui: lock.uiPort ? `http://127.0.0.1:${lock.uiPort}` : null,
     open: await askWork(lock),
   };
+}
+
+/**
+ * Lets the running embedded server serve Temporal's web UI, until it is stopped: it is started again on its database, which
+ * its runs survive like any other end of a server.
+ *
+ * @throws HubferryError EMBEDDED_FAILED
+ */
+export async function serveUi(options: Pick<EmbeddedOptions, 'home'> = {}): Promise<void> {
+  const home = homeOf(options.home);
+  closeSync(openSync(home.ui, 'a', 0o600));
+  const lock = readLock(home);
+  if (!isHeld(lock) || lock.uiPort) return;
+  if (lock.server) send(lock.server, 'SIGTERM');
+  const deadline = Date.now() + RECOVER_TIMEOUT;
+  while (Date.now() < deadline) {
+    const now = readLock(home);
+    if (isHeld(now) && now.uiPort && now.port !== null && (await isPortOpen(now.port))) return;
+    await pause(LOOK_PAUSE);
+  }
+  throw new HubferryError(
+    'EMBEDDED_FAILED',
+    `The web UI does not come up. The server’s log: ${home.serverLog}`,
+  );
 }
 
 export interface EmbeddedStop {
@@ -179,6 +206,7 @@ export async function stopEmbedded(
     options.log?.(`stopping; running steps get ${WORKER_GRACE} s to end …`);
     await endProcess(lock.supervisor, STOP_TIMEOUT);
   }
+  rmSync(home.ui, { force: true });
   const orphans = leftOvers(home, lock);
   await Promise.all(orphans.map((orphan) => endProcess(orphan, STOP_TIMEOUT)));
   // A supervisor that was killed leaves its lock, which still tells whose runs are open; a clean end has removed it.

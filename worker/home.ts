@@ -21,6 +21,8 @@ export interface Home {
   readonly lock: string;
   /** Its time says when a command last used the server. */
   readonly used: string;
+  /** Is there while the server is to serve Temporal's web UI. */
+  readonly ui: string;
   readonly database: string;
   readonly serverLog: string;
   readonly workerLog: string;
@@ -34,6 +36,7 @@ export function homeOf(folder?: string, env: NodeJS.ProcessEnv = process.env): H
     folder: path,
     lock: join(path, 'server.json'),
     used: join(path, 'used'),
+    ui: join(path, 'ui'),
     database: join(path, 'temporal.db'),
     serverLog: join(path, 'server.log'),
     workerLog: join(path, 'worker.log'),

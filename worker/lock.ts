@@ -25,6 +25,8 @@ export interface Lock {
   readonly started: string;
   /** Of the server, once it was up; kept over restarts, so that clients find it again. */
   readonly port: number | null;
+  /** Of Temporal's web UI, where the server serves it. */
+  readonly uiPort: number | null;
   /** Children of the supervisor, which may have outlived it. */
   readonly server: ProcessId | null;
   readonly worker: ProcessId | null;
@@ -71,6 +73,7 @@ export async function takeLock(
       id: randomUUID(),
       started: new Date().toISOString(),
       port: former?.port ?? null,
+      uiPort: null,
       server: null,
       worker: null,
     };
@@ -152,6 +155,7 @@ function parseLock(value: unknown): Lock | null {
   if (!state || !supervisor || id === undefined || version === undefined) return null;
   if (path === undefined || hash === undefined) return null;
   const port = propertyOf(value, 'port');
+  const uiPort = propertyOf(value, 'uiPort');
   return {
     state,
     id,
@@ -160,6 +164,7 @@ function parseLock(value: unknown): Lock | null {
     config: { path, hash },
     started: textOf(value, 'started') ?? '',
     port: typeof port === 'number' ? port : null,
+    uiPort: typeof uiPort === 'number' ? uiPort : null,
     server: parseProcess(propertyOf(value, 'server')),
     worker: parseProcess(propertyOf(value, 'worker')),
   };

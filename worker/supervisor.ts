@@ -48,6 +48,7 @@ export class Supervisor {
   #former: Lock | null = null;
   #owner = false;
   #port = 0;
+  #uiPort: number | null = null;
   #temporal: { connection: Connection; client: Client } | null = null;
   #lastBusy = Date.now();
   #looking: NodeJS.Timeout | undefined;
@@ -66,7 +67,7 @@ export class Supervisor {
       log,
       onGivenUp,
       start: () => this.#startServer(),
-      onUp: (child) => void this.#note({ server: identify(child.pid), port: this.#port }),
+      onUp: ({ pid }) => void this.#note({ server: identify(pid), port: this.#port, uiPort: this.#uiPort }),
     });
     this.#worker = new KeptChild({
       name: 'worker',
@@ -156,7 +157,9 @@ export class Supervisor {
       logFile: this.#home.serverLog,
       port: this.#port,
       fastTimers: this.#spec.fastTimers,
+      ui: existsSync(this.#home.ui),
     });
+    this.#uiPort = server.uiPort;
     const ended = server.exited.then(({ code, signal }) => signal ?? `exit code ${code}`);
     return { pid: server.pid, ended, stop: () => server.stop() };
   }

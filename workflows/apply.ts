@@ -1,12 +1,26 @@
-import { continueAsNew, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  condition,
+  continueAsNew,
+  isCancellation,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { Sampled } from '../activities/transform.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { SAMPLES } from '../registry/totals.js';
 import { BY_REST, type Chunk, cutChunks, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
-import { applyState, type JobRequest, type JobResult, type RunInput } from './messages.js';
-import { proxies } from './proxies.js';
+import {
+  applyState,
+  handBack,
+  type JobRequest,
+  type JobResult,
+  type Rates,
+  type RunInput,
+} from './messages.js';
+import { proxies, stepwise } from './proxies.js';
 import { containersOf } from './run.js';
 
 /** Container sequence numbers of the first round's chunks start here; the run itself uses the ones below. */
@@ -28,6 +42,8 @@ export interface ApplyInput extends RunInput {
   readonly partitions: number;
   /** The snapshot of the target whose edge devices are there already. */
   readonly targetSnapshot: string;
+  /** What the hubs are to be spared; left out: nothing. */
+  readonly rates?: Rates;
 }
 
 /** What became of the lines. `planned = applied + rejected + uncertain + unsent`. */
@@ -47,10 +63,12 @@ export interface ApplyResult {
   readonly stopped: string | null;
   /** What ended the sending for good; what was sent until then counts all the same. */
   readonly failure: OurFailure | null;
+  /** Where it handed back what is left (`unsent`): the chunk to go on with. */
+  readonly next?: number;
 }
 
 /** Where a continued run goes on: the next chunk, and the sums so far. */
-interface Carry {
+export interface Carry {
   readonly next: number;
   readonly sum: ApplyResult;
 }
@@ -78,8 +96,13 @@ export async function apply(
   carry: Carry = { next: 0, sum: NOTHING },
 ): Promise<ApplyResult> {
   const { account, host, work, pass, partitions, run, settings, targetSnapshot } = input;
-  const { light, transfer } = proxies(settings);
+  const rates = input.rates ?? {};
+  const { light, transfer } = stepwise(proxies(settings), { step: (begin) => begin(), rates });
   const jobs = new HubJobs();
+  let isWanted = true;
+  setHandler(handBack, () => {
+    isWanted = false;
+  });
   const chunks = input.waves.flatMap(({ wave, linesPerPartition }) =>
     cutChunks(wave, linesPerPartition, settings.chunkLines),
   );
@@ -165,27 +188,37 @@ export async function apply(
     if (isEdge && chunks[at + 1]?.wave !== chunk.wave && sum.stopped === null) await readScopes(chunk.wave);
   };
 
-  for (; at < chunks.length && sum.stopped === null; at++) {
+  for (; at < chunks.length && sum.stopped === null && isWanted; at++) {
     const chunk = chunks[at];
     if (chunk === undefined) break;
     const before = sum;
+    const since = Date.now();
     try {
       await sendInWave(chunk);
+      if (at + 1 < chunks.length) await spare(chunk.lines, since);
     } catch (error) {
-      if (isCancellation(error)) throw error;
-      const failure = failureOf(error);
-      const counted = countOf(sum) - countOf(before);
-      add({ uncertain: chunk.lines - counted, stopped: failure.message, failure });
+      const uncertain = chunk.lines - (countOf(sum) - countOf(before));
+      const isCancelled = isCancellation(error);
+      const failure = isCancelled ? null : failureOf(error);
+      add({ uncertain, stopped: failure?.message ?? 'the run was cancelled', failure });
       at++;
       break;
     }
-    if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && sum.stopped === null) {
+    if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && isWanted) {
       await continueAsNew<typeof apply>(input, { next: at + 1, sum });
     }
   }
-  const unsent = chunks.slice(at).reduce((lines, chunk) => lines + chunk.lines, 0);
-  add({ unsent });
-  return sum;
+  const left = chunks.slice(at);
+  add({ unsent: left.reduce((lines, chunk) => lines + chunk.lines, 0) });
+  return left.length > 0 && sum.stopped === null ? { ...sum, next: at } : sum;
+
+  /** Waits until no more lines a second were sent than the hub is to be given. */
+  async function spare(lines: number, since: number): Promise<void> {
+    const rate = rates[host];
+    if (rate === undefined) return;
+    const rest = (lines / rate) * 1000 - (Date.now() - since);
+    if (rest > 0) await condition(() => !isWanted, Math.ceil(rest));
+  }
 
   /** Reads the scopes that the target gave to a level's edge devices, until each is seen (design §5, wave 1). */
   async function readScopes(wave: string): Promise<void> {

@@ -146,7 +146,7 @@ export async function cleared<P extends Planned>(
   again: () => Promise<P>,
 ): Promise<P> {
   const waits = input.approve === true && plannedSomething(planned.plan);
-  if (waits) await run.approval(planned.plan.hash);
+  if (waits) await run.steering.approval(planned.plan.hash);
   const age = Date.now() - Date.parse(planned.before.taken);
   const isFresh = !waits && age <= input.settings.planMaxAge;
   const now = isFresh ? planned : await remade(run, input, planned, room, again);

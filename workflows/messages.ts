@@ -38,6 +38,14 @@ export const EDITS_BLOB = 'edits.jsonl';
 /** Keyword search attribute that holds a run's RUN. */
 export const RUN_ATTRIBUTE = 'HubferryRun';
 
+/** Keyword search attributes that say of a run how it stands, for lists of the Temporal UI. */
+export const STATE_ATTRIBUTES = {
+  phase: 'HubferryPhase',
+  source: 'HubferrySource',
+  target: 'HubferryTarget',
+  outcome: 'HubferryOutcome',
+} as const;
+
 /** What every run is given. Hosts and the storage account, never aliases and never a secret. */
 export interface RunInput {
   readonly run: string;
@@ -117,16 +125,22 @@ export interface Warning {
   readonly samples: readonly string[];
 }
 
-export type Outcome =
-  | 'verified'
-  | 'differences'
-  | 'failed'
-  | 'cancelled'
-  | 'planned'
-  | 'done'
-  | 'running'
-  | 'parked'
-  | 'skipped';
+/** What makes runs, and reports of them. */
+export const RUN_VERBS = ['migrate', 'edit', 'rollback', 'plan', 'verify', 'snapshot', 'check'] as const;
+
+/** How runs stand, or ended. */
+export const OUTCOMES = [
+  'verified',
+  'differences',
+  'failed',
+  'cancelled',
+  'planned',
+  'done',
+  'running',
+  'parked',
+  'skipped',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export type Phase =
   | 'preflight'
@@ -141,12 +155,31 @@ export type Phase =
   | 'report'
   | 'ended';
 
+/** Why a run rests. */
+export interface Parked {
+  /** `approval`: ended by `approve`; the others by `resume`. */
+  readonly reason: 'approval' | 'paused' | 'SLOT_HELD';
+  /** In words, after "it". */
+  readonly why: string;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/** Hosts that a run is to spare, and how many records a second they may be sent. */
+export type Rates = Readonly<Record<string, number>>;
+
 /** The object that `--json` prints, that `status` shows while the run goes on, and that `runs/<RUN>.json` keeps. */
 export interface RunReport {
   run: string;
-  workflow: 'migrate' | 'edit' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check';
+  workflow: (typeof RUN_VERBS)[number];
   outcome: Outcome;
   phase: Phase;
+  /** Why the run rests, while it does. */
+  parked?: Parked;
+  /** What the step under way is the last one before. */
+  asked?: 'pause' | 'cancel';
+  /** What `throttle` has set. */
+  rates?: Rates;
   source: string;
   target: string | null;
   /** The Temporal server that runs it. */
@@ -293,5 +326,22 @@ export const applyState = defineQuery<ApplyState>('applyState');
 /** The run's report as it stands. */
 export const runReport = defineQuery<RunReport>('runReport');
 
-/** Anyone → a parked run: its plan, by its hash or the first digits of it, may be carried out. */
+/** Run → the sending of its plan: end after the chunk under way, and tell what is left. */
+export const handBack = defineSignal('handBack');
+
+/** When something that was asked of a run takes place. */
+export type Effect = 'at once' | 'after this step';
+
+/*
+ * Anyone → a run. Each is refused with a code where it makes no sense (workflows/steering.ts).
+ */
+
+/** The plan of a run that waits for it, by its hash or the first digits of it, may be carried out. */
 export const approve = defineUpdate<void, [string]>('approve');
+/** Rest before the next step, until `resume`. */
+export const pause = defineUpdate<Effect>('pause');
+export const resume = defineUpdate<void>('resume');
+/** End after the step under way, if it writes to a hub; or, with true, at once, with the hub's job taken down. */
+export const cancel = defineUpdate<Effect, [{ readonly now: boolean }]>('cancel');
+/** Records a second that a host is sent at most; null: as many as it takes. */
+export const throttle = defineUpdate<void, [string, number | null]>('throttle');

@@ -1,7 +1,7 @@
 import { type ActivityInterfaceFor, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.js';
 import type { RunSettings } from '../registry/settings.js';
-import { transferQueueOf } from './messages.js';
+import { type Rates, transferQueueOf } from './messages.js';
 
 /** Passing faults are tried again for as long as an outage of a night may take; others fail at once by their code. */
 const GIVE_UP_AFTER = '24h';
@@ -45,4 +45,27 @@ export function proxies(settings: RunSettings): Proxies {
       retry: { initialInterval: '1s', maximumInterval: '1m' },
     }),
   };
+}
+
+/** What decides when a call of an activity begins, and how hard it may go at a hub. */
+export interface Steps {
+  readonly step: <T>(begin: () => Promise<T>) => Promise<T>;
+  readonly rates: Rates;
+}
+
+/** The same activities, each call of which is a step. Rates go with the input, for `activities/guard.ts`. */
+export function stepwise(all: Proxies, steps: Steps): Proxies {
+  type Call = (input: object) => Promise<unknown>;
+  const each = (activities: ActivityInterfaceFor<Activities>): ActivityInterfaceFor<Activities> =>
+    new Proxy(activities, {
+      get: (target, name) => {
+        const call = Reflect.get(target, name) as Call;
+        return (input: object) =>
+          steps.step(() => {
+            const { rates } = steps;
+            return call(Object.keys(rates).length === 0 ? input : { ...input, rates });
+          });
+      },
+    });
+  return { ask: each(all.ask), light: each(all.light), brief: each(all.brief), transfer: each(all.transfer) };
 }

@@ -1,8 +1,8 @@
-import { executeChild, ParentClosePolicy, patched, sleep } from '@temporalio/workflow';
+import { ParentClosePolicy, patched, sleep, startChild } from '@temporalio/workflow';
 import type { OwnPlan } from '../activities/own.js';
 import { SAMPLES } from '../registry/totals.js';
 import { DELETES } from '../registry/waves.js';
-import { type ApplyResult, apply, NOTHING } from './apply.js';
+import { type ApplyInput, type ApplyResult, apply, type Carry, NOTHING } from './apply.js';
 import { compare, type Desired, type Difference, plannedOf, waitingOf } from './compare.js';
 import { fail } from './failure.js';
 import {
@@ -80,34 +80,59 @@ async function applyPlan(
   if (records === 0) return { ...NOTHING, unsent: later };
   // Until it is told: where the sending is broken off, nobody knows.
   if (round === 0) Object.assign(ledger, { uncertain: records, unsent: later });
-  const result = await executeChild(apply, {
-    workflowId: applyIdOf(name, round),
-    args: [
-      {
-        run: name,
-        account,
-        settings,
-        host: target.host,
-        work: run.work,
-        pass: now.pass,
-        round,
-        waves: now.waves.filter(({ wave }) => (wave === DELETES) === (due === 'deletes')),
-        partitions: now.partitions,
-        targetSnapshot: now.targetSnapshot,
+  const result = await sentByChild(
+    run,
+    {
+      run: name,
+      account,
+      settings,
+      host: target.host,
+      work: run.work,
+      pass: now.pass,
+      round,
+      waves: now.waves.filter(({ wave }) => (wave === DELETES) === (due === 'deletes')),
+      partitions: now.partitions,
+      targetSnapshot: now.targetSnapshot,
+    },
+    {
+      summary: `${records} records ${due === 'writes' ? 'to' : 'deleted from'} ${target.host}`,
+      book: (lines) => {
+        if (round === 0) Object.assign(ledger, inRecords(lines, plannedOf(plan), later));
       },
-    ],
-    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    staticSummary: `${records} records ${due === 'writes' ? 'to' : 'deleted from'} ${target.host}`,
-  });
+    },
+  );
   for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
   run.calls(target.host, result.calls);
   if (result.managers) run.warn('MANAGED_BY_UNREADABLE', result.managers.count, result.managers.samples);
   if (result.stopped) run.warn('SENDING_STOPPED', 1, [result.stopped]);
-  if (result.failure) {
-    if (round === 0) Object.assign(ledger, inRecords(result, plannedOf(plan), later));
-    fail(result.failure.code, result.failure.message);
-  }
+  if (result.failure) fail(result.failure.code, result.failure.message);
   return result;
+}
+
+/** Sends by a child, which hands back what is left whenever the run is to rest, to end, or to go at another rate. */
+async function sentByChild(
+  run: Run,
+  input: ApplyInput,
+  { summary, book }: { readonly summary: string; readonly book: (result: ApplyResult) => void },
+): Promise<ApplyResult> {
+  const { steering } = run;
+  let carry: Carry | null = null;
+  for (;;) {
+    const result: ApplyResult = await steering.sending(() => {
+      const { rates } = steering;
+      const given = Object.keys(rates).length === 0 ? input : { ...input, rates };
+      return startChild(apply, {
+        workflowId: applyIdOf(input.run, input.round),
+        args: carry === null ? [given] : [given, carry],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: summary,
+      });
+    });
+    book(result);
+    const { next, ...sum } = result;
+    if (next === undefined) return sum;
+    carry = { next, sum: { ...sum, unsent: 0 } };
+  }
 }
 
 /**

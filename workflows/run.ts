@@ -1,10 +1,12 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ApplicationFailure,
   CancellationScope,
-  condition,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
+  upsertSearchAttributes,
 } from '@temporalio/workflow';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
@@ -12,7 +14,6 @@ import { SAMPLES } from '../registry/totals.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
-  approve,
   emptyReport,
   type JobRequest,
   type JobResult,
@@ -20,8 +21,13 @@ import {
   type RunInput,
   type RunReport,
   runReport,
+  STATE_ATTRIBUTES,
 } from './messages.js';
-import { type Proxies, proxies } from './proxies.js';
+import { type Proxies, proxies, stepwise } from './proxies.js';
+import { Steering } from './steering.js';
+
+const PHASE = defineSearchAttributeKey(STATE_ATTRIBUTES.phase, 'KEYWORD');
+const OUTCOME = defineSearchAttributeKey(STATE_ATTRIBUTES.outcome, 'KEYWORD');
 
 /**
  * One run as its user sees it: the report that grows while it goes on, the containers it made, and its end, which
@@ -29,61 +35,58 @@ import { type Proxies, proxies } from './proxies.js';
  */
 export class Run {
   readonly report: RunReport;
+  /** Each call of one is a step of the run. */
   readonly activities: Proxies;
+  readonly steering: Steering;
+  /** Those that nothing holds up. */
+  readonly #activities: Proxies;
   readonly #input: RunInput;
   readonly #jobs = new HubJobs();
   #kept: readonly string[] = [];
   #sequence = 0;
   #pass = 0;
   #begun = false;
-  /** What the run waits at. */
-  #gate: { readonly hash: string; open: boolean } | null = null;
   #phaseSince = Date.now();
+  #indexed: Partial<Pick<RunReport, 'phase' | 'outcome'>> = {};
 
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
     this.#input = input;
-    this.activities = proxies(input.settings);
     const { run, server } = input;
     this.report = emptyReport({ run, ...what, ...(server === undefined ? {} : { server }) });
     setHandler(runReport, () => this.#stamped());
-    const opened = (): void => {
-      if (this.#gate !== null) this.#gate.open = true;
-    };
-    setHandler(approve, opened, { validator: (hash) => this.#mayApprove(hash) });
+    this.#activities = proxies(input.settings);
+    this.steering = new Steering({
+      report: this.report,
+      changed: () => this.#index(),
+      note: () => this.note(),
+    });
+    this.activities = stepwise(this.#activities, this.steering);
   }
 
   /** Stores the report as it stands, for whoever asks when nobody runs the workflow. */
   async note(more: Partial<RunReport> = {}): Promise<void> {
     const { account } = this.#input;
-    await this.activities.light.writeReport({ account, report: { ...this.#stamped(), ...more } });
-  }
-
-  /** Waits until somebody who has seen the plan approves it by its hash. Until then the run is parked. */
-  async approval(hash: string): Promise<void> {
-    await this.note({ outcome: 'parked' });
-    const gate = { hash, open: false };
-    this.#gate = gate;
-    this.report.outcome = 'parked';
-    setCurrentDetails(`**parked** · waits for the approval of plan ${hash}`);
-    await condition(() => gate.open);
-    this.#gate = null;
-    this.report.outcome = 'running';
-  }
-
-  #mayApprove(hash: string): void {
-    const { run } = this.report;
-    if (this.#gate === null || this.#gate.open) fail('NOT_PARKED', `Run ${run} waits for no approval.`);
-    if (!this.#gate.hash.startsWith(hash))
-      fail(
-        'PLAN_OTHER',
-        `The plan of run ${run} is ${this.#gate.hash.slice(0, 16)}, not ${hash.slice(0, 16)}.`,
-      );
+    await this.#activities.light.writeReport({ account, report: { ...this.#stamped(), ...more } });
   }
 
   phase(phase: Phase): void {
     if (phase !== this.report.phase) this.#endPhase();
     this.report.phase = phase;
     setCurrentDetails(`**${phase}** · ${this.report.source} → ${this.report.target ?? 'storage'}`);
+    this.#index();
+  }
+
+  /** Tells Temporal's index how the run stands. */
+  #index(): void {
+    if (!patched('state-attributes')) return;
+    const { phase, outcome } = this.report;
+    const state = { phase, outcome };
+    if (state.phase === this.#indexed.phase && state.outcome === this.#indexed.outcome) return;
+    this.#indexed = state;
+    upsertSearchAttributes([
+      { key: PHASE, value: phase },
+      { key: OUTCOME, value: outcome },
+    ]);
   }
 
   #endPhase(): void {
@@ -128,7 +131,7 @@ export class Run {
 
   /** Runs one job of a hub through the hub's queue, and books it. */
   async job(request: JobRequest): Promise<JobResult> {
-    const result = await this.#jobs.run(request);
+    const result = await this.steering.step(() => this.#jobs.run(request));
     this.bookJob(request, result);
     return result;
   }
@@ -192,9 +195,9 @@ export class Run {
     const { report } = this;
     let failure: unknown = null;
     try {
-      await this.activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
+      await this.#activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
       this.#begun = true;
-      report.outcome = await body();
+      report.outcome = await this.steering.conduct(body);
     } catch (error) {
       failure = error;
       report.outcome = isCancellation(error) ? 'cancelled' : 'failed';
@@ -209,22 +212,25 @@ export class Run {
       report.error ??= failureOf(error);
     }
     if (failure === null) return report;
-    if (report.error === null) throw failure; // cancelled
+    if (report.error === null && this.steering.cancelled) return report;
+    if (report.error === null) throw failure; // cancelled by Temporal's own means
     const { code: type, message } = report.error;
     throw ApplicationFailure.create({ type, message, nonRetryable: true, details: [this.#stamped()] });
   }
 
   async #end(): Promise<void> {
     const { account, run } = this.#input;
+    delete this.report.parked;
+    delete this.report.asked;
     this.phase('report');
-    await this.activities.light.cleanUp({ account, run, keep: this.#kept }).catch((error: unknown) => {
+    await this.#activities.light.cleanUp({ account, run, keep: this.#kept }).catch((error: unknown) => {
       this.warn('CONTAINERS_LEFT', 1, [`hf-${run}-…: ${failureOf(error).message}`]);
     });
     this.report.ended = new Date().toISOString();
     this.report.report = `hubferry/runs/${run}.json`;
     this.phase('ended');
     Object.assign(this.report, this.#stamped());
-    await this.activities.light.writeReport({ account, report: this.report });
+    await this.#activities.light.writeReport({ account, report: this.report });
   }
 
   #stamped(): RunReport {

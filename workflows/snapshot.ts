@@ -79,7 +79,10 @@ export async function takeSnapshot(
     });
     if (result.outcome !== 'completed') {
       if (result.outcome === 'stuck' && result.adopted)
-        fail('JOB_STUCK', `The export job of ${host} does not end.`);
+        await run.steering.park(
+          'SLOT_HELD',
+          `waits for export job ${result.jobId} of ${host}, which does not end and may be somebody else’s`,
+        );
       last = `${result.outcome}${result.reason ? `, ${result.reason}` : ''}`;
       run.warn('EXPORT_REPEATED', 1, [`${host}: ${last}`]);
       continue;

@@ -203,6 +203,7 @@ it('shows a plan that waits: kinds of changes, some of them field by field, and 
   const report: RunReport = {
     ...emptyReport({ run: 'r', workflow: 'migrate', source: 'a', target: 'b' }),
     outcome: 'parked',
+    parked: { reason: 'approval', why: 'waits for the approval of plan 0123456789abcdef', since: '' },
     plan: '0123456789abcdef0123',
     kinds: { edge: { create: 1200 }, module: { update: 3, delete: 1 } },
     warnings: [{ code: 'CONNECTION_STRINGS_CHANGE', count: 2, samples: ['they connect when told'] }],

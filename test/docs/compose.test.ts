@@ -140,9 +140,9 @@ describe('docker-compose.yml', () => {
 
   it('registers the search attributes of hubferry’s runs', () => {
     const [script = ''] = service('temporal-namespace').command ?? [];
-    for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
-      expect(script).toContain(`--name ${name} --type ${type}`);
-    }
+    expect(script).toContain('--name $$name --type Keyword');
+    const names = /for name in (.*); do/.exec(script)?.[1]?.split(' ');
+    expect(Object.fromEntries((names ?? []).map((name) => [name, 'Keyword']))).toEqual(SEARCH_ATTRIBUTES);
   });
 });
 

@@ -193,10 +193,72 @@ describe('migrate', () => {
       expect(scene.hub('new').record('later')).toBeUndefined();
 
       const late = await scene.json('approve', run, id);
-      expect(late).toMatchObject({ code: 1, report: { error: { code: 'NOT_PARKED' } } });
+      expect(late).toMatchObject({ code: 1, report: { error: { code: 'RUN_ENDED' } } });
       const other = await scene.json('migrate', 'old', 'spare', '--plan', id);
       expect(other).toMatchObject({ code: 1, report: { error: { code: 'PLAN_NOT_FOUND' } } });
       expect(other.report.error?.message).toMatch(/^Plan [\da-f]+ is not of old\S+ and spare\S+\.$/);
+    },
+    PATIENCE * 2,
+  );
+
+  it(
+    'lets a run rest, go slower, go on and end early, from any machine',
+    async () => {
+      const importing = (): boolean =>
+        scene
+          .hub('new')
+          .jobs.list()
+          .some(({ type, endTimeUtc }) => type === 'import' && !endTimeUtc);
+      scene.hub('old').load(generateFleet({ devices: 30, seed: 3, plain: true }));
+      scene.hub('new').set({ startDelay: 3_000 });
+      const chunks = ['--set', 'settings.chunkLines=10'];
+      const { report: begun } = await scene.json('migrate', 'old', 'new', '--detach', ...chunks);
+      await until('a chunk waits at the hub', importing);
+      const paused = await scene.json('pause', begun.run, '--wait');
+      expect(paused).toMatchObject({
+        code: 0,
+        report: { outcome: 'parked', parked: { reason: 'paused' }, ledger: { uncertain: 0 } },
+      });
+      const { applied, unsent } = paused.report.ledger;
+      expect([10, 20]).toContain(applied);
+      expect(applied + unsent).toBe(30);
+      const watched = await scene.hubferry('watch', begun.run);
+      expect(watched).toMatchObject({ code: 3 });
+      expect(watched.stdout).toContain('parked (apply): it was paused');
+      expect(watched.stdout).toContain(`to go on: hubferry resume ${begun.run}`);
+      const slow = await scene.json('throttle', begun.run, '--hub', 'new', '--rate', '1000');
+      expect(slow).toMatchObject({ code: 0, report: { rates: { [begun.target ?? '']: 1_000 } } });
+      const other = await scene.json('throttle', begun.run, '--hub', 'spare', '--rate', '1');
+      expect(other).toMatchObject({ code: 1, report: { error: { code: 'HUB_NOT_OF_RUN' } } });
+      scene.hub('new').set({ startDelay: 0 });
+      const resumed = await scene.json('resume', begun.run);
+      expect(resumed).toMatchObject({ code: 0, report: { outcome: 'verified', ledger: { applied: 30 } } });
+      const late = await scene.json('cancel', begun.run);
+      expect(late).toMatchObject({ code: 1, report: { error: { code: 'RUN_ENDED' } } });
+
+      scene.hub('new').reset();
+      scene.hub('new').addJobFault({ kind: 'hang', type: 'import' });
+      const followed = scene.start('migrate', 'old', 'new', '--json');
+      await until('an import waits at the hub', importing);
+      const [open] = JSON.parse(
+        (await scene.hubferry('list', '--outcome', 'running', '--json')).stdout,
+      ) as RunReport[];
+      const { code, stdout } = await scene.hubferry('cancel', open?.run ?? '', '--now');
+      expect(code).toBe(4);
+      expect(stdout).toMatch(/ {2}cancelled\n[\s\S]*uncertain 30/);
+      expect((await followed.ended).code).toBe(4);
+      const list = await scene.hubferry(
+        'list',
+        '--verb',
+        'migrate',
+        '--hub',
+        'new',
+        '--limit',
+        '2',
+        '--json',
+      );
+      const outcomes = (JSON.parse(list.stdout) as RunReport[]).map(({ outcome }) => outcome);
+      expect(outcomes).toEqual(['cancelled', 'verified']);
     },
     PATIENCE * 2,
   );

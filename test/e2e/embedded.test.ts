@@ -62,9 +62,11 @@ it(
 );
 
 it(
-  'down says whether there was something to stop',
+  'up serves the web UI where that is asked for, and down says whether there was something to stop',
   async () => {
-    expect(await running()).not.toBeNull();
+    expect(await running()).toMatchObject({ ui: null });
+    const { ui } = object(await hubferry('up', '--ui', '--config', config, '--json').ended);
+    expect((await fetch(String(ui))).status).toBe(200);
     const first = object(await hubferry('down', '--json').ended);
     expect(first).toEqual({ outcome: 'done', stopped: true, openRuns: 0, error: null });
     const second = object(await hubferry('down', '--json').ended);

@@ -1,10 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
 import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { NativeConnection } from '@temporalio/worker';
-import { createActivities } from '../../activities/index.js';
+import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
 import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
@@ -54,11 +55,19 @@ export interface TestStand {
   readonly config: Config;
   readonly taskQueue: string;
   hub(name: string): SimulatedHub;
+  /** Holds the next call of an activity until it is released, or cancelled. */
+  hold(activity: string): Hold;
   migrate(options?: Partial<MigrateInput>): Promise<WorkflowHandle>;
   /** Runs to the end; a failure is returned as the report it closed with. */
   migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
   reportOf(handle: WorkflowHandle): Promise<RunReport>;
   close(): Promise<void>;
+}
+
+export interface Hold {
+  /** Resolves when a call is held. */
+  readonly reached: Promise<void>;
+  release(): void;
 }
 
 /** The servers of the global set-up. */
@@ -112,14 +121,18 @@ export async function openTestStand(
     NativeConnection.connect({ address }),
   ]);
   const client = new Client({ connection });
+  const holds = new Map<string, Held>();
   const worker: WorkerPair = await createWorkerPair({
     connection: nativeConnection,
     namespace: 'default',
-    activities: createActivities({
-      connections,
-      client,
-      hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
-    }),
+    activities: holdable(
+      createActivities({
+        connections,
+        client,
+        hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
+      }),
+      holds,
+    ),
     tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
   });
   const running = worker.run();
@@ -162,6 +175,12 @@ export async function openTestStand(
     taskQueue,
     storage: connections.storage(account),
     hub: (name) => simulator.hub(name),
+    hold: (activity) => {
+      const reached = gate();
+      const released = gate();
+      holds.set(activity, { reach: reached.open, released: released.opened });
+      return { reached: reached.opened, release: released.open };
+    },
     migrate,
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
@@ -173,6 +192,37 @@ export async function openTestStand(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+interface Held {
+  readonly reach: () => void;
+  readonly released: Promise<void>;
+}
+
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { open, opened };
+}
+
+/** The same activities, each of which waits first where it is held. */
+function holdable(activities: Activities, holds: Map<string, Held>): Activities {
+  type Call = (input: never) => Promise<unknown>;
+  const each = Object.entries(activities as unknown as Record<string, Call>).map(([name, call]) => {
+    const waiting: Call = async (input) => {
+      const held = holds.get(name);
+      if (held) {
+        holds.delete(name);
+        held.reach();
+        const context = Context.current();
+        const beat = setInterval(() => context.heartbeat(), 100);
+        await Promise.race([held.released, context.cancelled]).finally(() => clearInterval(beat));
+      }
+      return await call(input);
+    };
+    return [name, waiting] as const;
+  });
+  return Object.fromEntries(each) as unknown as Activities;
 }
 
 /** Undoes a run to the end. */

@@ -79,6 +79,7 @@ describe('a lock file that nobody holds', () => {
     config: stand.config,
     started: '',
     port: null,
+    uiPort: null,
     server: null,
     worker: null,
     ...change,

@@ -1,0 +1,242 @@
+import {
+  CancellationScope,
+  CancelledFailure,
+  type ChildWorkflowHandle,
+  condition,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
+import { fail } from './failure.js';
+import {
+  approve,
+  cancel,
+  type Effect,
+  handBack,
+  type Parked,
+  type Phase,
+  pause,
+  type Rates,
+  type RunReport,
+  resume,
+  throttle,
+} from './messages.js';
+
+/** Phases in which a step that is under way may have changed the hub: a cancellation lets it end. */
+const WRITING: readonly Phase[] = ['apply', 'configure'];
+
+/** Phases after which there is nothing left to steer. */
+const ENDING: readonly Phase[] = ['report', 'ended'];
+
+/** What is the matter of whoever steers: the run's report, and how to store it. */
+interface Steered {
+  readonly report: RunReport;
+  /** Told whenever the outcome changes. */
+  readonly changed: () => void;
+  /** Stores the report. */
+  readonly note: () => Promise<void>;
+}
+
+type Sending<R> = Pick<ChildWorkflowHandle<() => Promise<R>>, 'signal' | 'result'>;
+
+/**
+ * A hand on the wheel of one run: it waits for an approval, rests between two steps, ends early, or goes slower. Every
+ * step of a run (an activity, a job, a child) goes through `step`, so each of them is a point where it may rest.
+ */
+export class Steering {
+  readonly #run: Steered;
+  readonly #scope = new CancellationScope();
+  #gate: { readonly hash: string; open: boolean } | null = null;
+  /** Why no step may begin; null: they may. */
+  #held: Omit<Parked, 'since'> | null = null;
+  /** A cancellation that lets the step under way end. */
+  #ending = false;
+  #underWay = 0;
+  #resting = 0;
+  #rates: Rates = {};
+  #sending: Sending<unknown> | null = null;
+
+  constructor(run: Steered) {
+    this.#run = run;
+    const { report } = run;
+    const isOpen = (): void => {
+      if (ENDING.includes(report.phase)) fail('RUN_ENDED', `Run ${report.run} ends: nothing is left to do.`);
+    };
+    setHandler(approve, () => this.#open(), { validator: (hash) => this.#mayApprove(hash) });
+    setHandler(pause, () => this.#pause(), { validator: () => (isOpen(), this.#mayPause()) });
+    setHandler(resume, () => this.#resume(), { validator: () => (isOpen(), this.#mayResume()) });
+    setHandler(cancel, ({ now }) => this.#cancel(now), { validator: (_how) => isOpen() });
+    setHandler(throttle, (host, rate) => this.#throttle(host, rate), {
+      validator: (host, rate) => (isOpen(), this.#mayThrottle(host, rate)),
+    });
+  }
+
+  /** Whether somebody has cancelled the run by its own means. */
+  get cancelled(): boolean {
+    return this.#ending || this.#scope.consideredCancelled;
+  }
+
+  get rates(): Rates {
+    return this.#rates;
+  }
+
+  /** Runs the work of the run, which `cancel` ends. */
+  async conduct<T>(body: () => Promise<T>): Promise<T> {
+    return await this.#scope.run(body);
+  }
+
+  /** Begins a step, at once or when the run may go on. @throws CancelledFailure where it is to end instead */
+  step<T>(begin: () => Promise<T>): Promise<T> {
+    if (this.#ending) return Promise.reject(new CancelledFailure('The run was cancelled.'));
+    if (this.#held !== null) return this.#rest().then(() => this.step(begin));
+    this.#underWay += 1;
+    const step = begin();
+    const over = (): void => {
+      this.#underWay -= 1;
+      this.#mark();
+    };
+    step.then(over, over);
+    return step;
+  }
+
+  /** A step that can be asked to hand back what is left of its work, so that the run may rest in the middle of it. */
+  sending<R>(start: () => Promise<Sending<R>>): Promise<R> {
+    return this.step(async () => {
+      const rates = this.#rates;
+      const sending = await start();
+      this.#sending = sending;
+      if (this.#held !== null || this.#ending || this.#rates !== rates) this.#interrupt();
+      try {
+        return await sending.result();
+      } finally {
+        this.#sending = null;
+      }
+    });
+  }
+
+  /** Waits until somebody who has seen the plan approves it by its hash. */
+  async approval(hash: string): Promise<void> {
+    const gate = { hash, open: false };
+    this.#gate = gate;
+    await this.#park({ reason: 'approval', why: `waits for the approval of plan ${hash.slice(0, 16)}` });
+    await condition(() => gate.open);
+    this.#gate = null;
+    this.#goOn();
+  }
+
+  /** Rests until somebody has seen to it that the run can go on, and says so by `resume`. */
+  async park(reason: Parked['reason'], why: string): Promise<void> {
+    this.#held = { reason, why };
+    await this.#rest();
+  }
+
+  #open(): void {
+    if (this.#gate !== null) this.#gate.open = true;
+  }
+
+  #mayApprove(hash: string): void {
+    const { run } = this.#run.report;
+    if (this.#gate === null || this.#gate.open) fail('NOT_PARKED', `Run ${run} waits for no approval.`);
+    if (!this.#gate.hash.startsWith(hash))
+      fail(
+        'PLAN_OTHER',
+        `The plan of run ${run} is ${this.#gate.hash.slice(0, 16)}, not ${hash.slice(0, 16)}.`,
+      );
+  }
+
+  #mayPause(): void {
+    const { run, parked } = this.#run.report;
+    if (this.cancelled) fail('RUN_ENDED', `Run ${run} was cancelled already.`);
+    if (parked !== undefined) fail('ALREADY_PARKED', `Run ${run} rests already: it ${parked.why}.`);
+    if (this.#held !== null) fail('ALREADY_PARKED', `Run ${run} was told so already.`);
+  }
+
+  #pause(): Effect {
+    this.#held = { reason: 'paused', why: 'was paused' };
+    this.#run.report.asked = 'pause';
+    this.#interrupt();
+    return this.#underWay === 0 ? 'at once' : 'after this step';
+  }
+
+  #mayResume(): void {
+    const { run } = this.#run.report;
+    if (this.#gate !== null)
+      fail(
+        'NOT_PAUSED',
+        `Run ${run} waits for the approval of its plan: \`hubferry approve\` lets it go on.`,
+      );
+    if (this.#held === null || this.cancelled) fail('NOT_PAUSED', `Run ${run} is not paused.`);
+  }
+
+  #resume(): void {
+    this.#held = null;
+    delete this.#run.report.asked;
+  }
+
+  #cancel(now: boolean): Effect {
+    const mayHaveWritten = this.#underWay > 0 && WRITING.includes(this.#run.report.phase);
+    this.#run.report.asked = 'cancel';
+    if (now || !mayHaveWritten) {
+      this.#scope.cancel();
+      return 'at once';
+    }
+    this.#ending = true;
+    this.#interrupt();
+    return 'after this step';
+  }
+
+  #mayThrottle(host: string, rate: number | null): void {
+    const { run, source, target } = this.#run.report;
+    if (host !== source && host !== target)
+      fail(
+        'HUB_NOT_OF_RUN',
+        `Run ${run} is of ${[source, target].filter(Boolean).join(' and ')}, not of ${host}.`,
+      );
+    if (rate !== null && !(rate > 0)) fail('USAGE', 'A rate is a number above 0.');
+  }
+
+  #throttle(host: string, rate: number | null): void {
+    const { [host]: _, ...others } = this.#rates;
+    this.#rates = rate === null ? others : { ...others, [host]: rate };
+    this.#run.report.rates = this.#rates;
+    this.#interrupt();
+  }
+
+  #interrupt(): void {
+    // It may have ended in this very moment: then there is nothing to hand back.
+    this.#sending?.signal(handBack).catch(() => undefined);
+  }
+
+  async #rest(): Promise<void> {
+    this.#resting += 1;
+    this.#mark();
+    try {
+      await condition(() => this.#held === null || this.#ending);
+    } finally {
+      this.#resting -= 1;
+    }
+    if (this.#run.report.parked !== undefined) this.#goOn();
+  }
+
+  /** A run rests as soon as its next step is held and none is under way. */
+  #mark(): void {
+    if (this.#held === null || this.#resting === 0 || this.#underWay > 0) return;
+    if (this.#run.report.parked === undefined) this.#park(this.#held).catch(() => undefined);
+  }
+
+  async #park(parked: Omit<Parked, 'since'>): Promise<void> {
+    const { report } = this.#run;
+    report.parked = { ...parked, since: new Date().toISOString() };
+    report.outcome = 'parked';
+    delete report.asked;
+    setCurrentDetails(`**parked** · ${parked.why}`);
+    this.#run.changed();
+    await this.#run.note();
+  }
+
+  #goOn(): void {
+    const { report } = this.#run;
+    delete report.parked;
+    report.outcome = 'running';
+    this.#run.changed();
+  }
+}

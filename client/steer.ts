@@ -19,9 +19,9 @@ export interface Steered {
   readonly progress: Progress;
   readonly started: StartedRun;
   /** Asks something of the run. @throws HubferryError with the code that it is refused with; NO_WORKER */
-  ask<R, A extends unknown[]>(update: UpdateDefinition<R, A>, args: A): Promise<R>;
+  readonly ask: <R, A extends unknown[]>(update: UpdateDefinition<R, A>, args: A) => Promise<R>;
   /** How it stands. */
-  report(): Promise<RunReport>;
+  readonly report: () => Promise<RunReport>;
 }
 
 /**

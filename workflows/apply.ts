@@ -99,9 +99,9 @@ export async function apply(
   const rates = input.rates ?? {};
   const { light, transfer } = stepwise(proxies(settings), { step: (begin) => begin(), rates });
   const jobs = new HubJobs();
-  let isWanted = true;
+  const asked = { back: false };
   setHandler(handBack, () => {
-    isWanted = false;
+    asked.back = true;
   });
   const chunks = input.waves.flatMap(({ wave, linesPerPartition }) =>
     cutChunks(wave, linesPerPartition, settings.chunkLines),
@@ -188,7 +188,7 @@ export async function apply(
     if (isEdge && chunks[at + 1]?.wave !== chunk.wave && sum.stopped === null) await readScopes(chunk.wave);
   };
 
-  for (; at < chunks.length && sum.stopped === null && isWanted; at++) {
+  for (; at < chunks.length && sum.stopped === null && !asked.back; at++) {
     const chunk = chunks[at];
     if (chunk === undefined) break;
     const before = sum;
@@ -204,7 +204,7 @@ export async function apply(
       at++;
       break;
     }
-    if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && isWanted) {
+    if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && !asked.back) {
       await continueAsNew<typeof apply>(input, { next: at + 1, sum });
     }
   }
@@ -217,7 +217,7 @@ export async function apply(
     const rate = rates[host];
     if (rate === undefined) return;
     const rest = (lines / rate) * 1000 - (Date.now() - since);
-    if (rest > 0) await condition(() => !isWanted, Math.ceil(rest));
+    if (rest > 0) await condition(() => asked.back, Math.ceil(rest));
   }
 
   /** Reads the scopes that the target gave to a level's edge devices, until each is seen (design §5, wave 1). */

@@ -34,7 +34,7 @@ const fleet: FleetRecord[] = Array.from({ length: 20 }, (_, n) => ({
 }));
 const CHUNKS = { ...FAST, chunkLines: 5 };
 
-const held = (): string[] => Object.keys(essence(stand.hub('new').dump()));
+const onTarget = (): string[] => Object.keys(essence(stand.hub('new').dump()));
 const reportNow = (handle: WorkflowHandle): Promise<RunReport> => handle.query(runReport);
 const importsOf = (): number =>
   stand
@@ -173,7 +173,7 @@ test('a paused run rests after the chunk that is being sent, and sends none twic
     phase: 'apply',
     ledger: { applied: 5, unsent: 15, uncertain: 0, rejected: 0 },
   });
-  expect(held()).toHaveLength(5);
+  expect(onTarget()).toHaveLength(5);
   const text = (await stand.storage.readText('hubferry', `runs/${rests.run}.json`)) ?? '';
   expect(JSON.parse(text)).toMatchObject({ outcome: 'parked', parked: { reason: 'paused' } });
 
@@ -198,7 +198,7 @@ test('a cancelled run ends after the chunk, with exact counts, and the next one 
     error: null,
     ledger: { desired: 20, create: 20, applied: 5, unsent: 15, uncertain: 0 },
   });
-  expect(held()).toHaveLength(5);
+  expect(onTarget()).toHaveLength(5);
   const again = await stand.migrated({ settings: CHUNKS });
   expect(again).toMatchObject({ outcome: 'verified', ledger: { unchanged: 5, applied: 15 } });
 });

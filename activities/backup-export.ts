@@ -112,21 +112,19 @@ export function backupExportActivities({ connections }: Deps) {
 
     /** @throws HubferryError SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED */
     async readManifest(input: { account: string; id: string }): Promise<SnapshotInfo> {
-      const storage = connections.storage(input.account);
-      const text = (await storage.containerExists(input.id))
-        ? await storage.readText(input.id, MANIFEST_BLOB)
-        : null;
-      if (text === null) {
-        throw new HubferryError(
-          'SNAPSHOT_NOT_FOUND',
-          `There is no snapshot ${input.id} in ${input.account}.`,
-        );
-      }
-      const info = manifestOf(text);
-      if (info?.id === input.id) return info;
-      throw new HubferryError('SNAPSHOT_DAMAGED', `The manifest of snapshot ${input.id} cannot be read.`);
+      return await manifestIn(connections.storage(input.account), input.id);
     },
   };
+}
+
+/** The manifest of a stored snapshot. @throws HubferryError SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED */
+export async function manifestIn(storage: Storage, id: string): Promise<SnapshotInfo> {
+  const text = (await storage.containerExists(id)) ? await storage.readText(id, MANIFEST_BLOB) : null;
+  if (text === null)
+    throw new HubferryError('SNAPSHOT_NOT_FOUND', `There is no snapshot ${id} in ${storage.account}.`);
+  const info = manifestOf(text);
+  if (info?.id === id) return info;
+  throw new HubferryError('SNAPSHOT_DAMAGED', `The manifest of snapshot ${id} cannot be read.`);
 }
 
 /** A manifest as `sealSnapshot` writes it, or null. */

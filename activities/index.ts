@@ -5,6 +5,7 @@ import { checkActivities } from './check.js';
 import { cleanupActivities } from './cleanup.js';
 import { configurationsActivities } from './configurations.js';
 import type { Deps } from './deps.js';
+import { drillActivities } from './drill.js';
 import { edgeActivities } from './edge.js';
 import { editActivities } from './edit.js';
 import { guarded } from './guard.js';
@@ -37,6 +38,7 @@ export function createActivities(deps: Deps) {
     ...undoActivities(deps),
     ...undoConfigurationsActivities(deps),
     ...editActivities(deps),
+    ...drillActivities(deps),
     ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),

@@ -28,6 +28,8 @@ export interface UndoConfigurationsInput {
   /** The target's snapshots from before the run that is undone, and from now. */
   readonly before: string;
   readonly now: string;
+  /** Whether what the run made is removed even where it was changed since. Left out: no. */
+  readonly changedToo?: boolean;
 }
 
 /** What undoing the configurations of a run takes. */
@@ -113,7 +115,8 @@ async function undoOf(storage: Storage, input: UndoConfigurationsInput): Promise
     const [then, now] = [was?.get(id), is?.get(id)];
     const held = (one: Configuration | undefined): string | null =>
       one ? configurationContentOf(one) : null;
-    const undoing = undoingOf(change, held(then), held(now), digestOf);
+    const made = input.changedToo === true && then === undefined && now !== undefined;
+    const undoing = made ? 'remove' : undoingOf(change, held(then), held(now), digestOf);
     if (undoing === 'restore') restore.add(id);
     else if (undoing === 'remove' && now !== undefined) remove.push(now);
     else if (undoing === 'foreign') foreign.push(id);

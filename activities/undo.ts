@@ -30,6 +30,8 @@ export interface UndoInput {
   /** The target's snapshot from before it, and one from now, with their hashes from their manifests. */
   readonly before: SnapshotRef;
   readonly now: SnapshotRef;
+  /** Whether what the run made is removed even where it was changed since. Left out: no. */
+  readonly changedToo?: boolean;
   /** Of the larger one. */
   readonly bytes: number;
   readonly partitionBytes: number;
@@ -152,7 +154,7 @@ async function splitPlan(storage: Storage, { work, undone }: UndoInput, partitio
       else if (key !== undefined) await writers.write(partitionOf(deviceOf(key), partitions), line);
     }
   }
-  await writers.close();
+  await writers.closeAll(partitions);
   if (header === null) throw unknown('is not in storage');
   const { salt } = header;
   await storage.writeText(
@@ -225,7 +227,8 @@ class Undo {
         if (holdsAnything(was.record)) this.#left.addBeside(`system module ${key}`);
         continue;
       }
-      const undoing = undoingOf(change, held(was), held(is), digestOf);
+      const made = this.#input.changedToo === true && was === null && is !== null;
+      const undoing = made ? 'remove' : undoingOf(change, held(was), held(is), digestOf);
       if (undoing === 'foreign') {
         this.#left.addForeign(key);
         if (was !== null) this.#foreignBefore += 1;

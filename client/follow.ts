@@ -58,9 +58,9 @@ export async function look({ client }: Session, handle: WorkflowHandle): Promise
   const isOurs = ({ container }: { container: string }): boolean => container.startsWith(`hf-${report.run}-`);
   const hosts = [report.source, report.target].filter((host): host is string => isHost(host));
   const [apply, ...hubs] = await Promise.all([
-    report.phase === 'apply'
-      ? ask<ApplyState>(workflow(applyIdOf(report.run, roundOf(report))), 'applyState')
-      : null,
+    report.sending === undefined
+      ? null
+      : ask<ApplyState>(workflow(applyIdOf(report.run, report.sending)), 'applyState'),
     ...hosts.map(async (host) => {
       const job = await ask<JobState>(workflow(hubJobIdOf(host)), 'jobState');
       if (job === null || job.status === 'ended') return { job: null, place: null };
@@ -87,10 +87,6 @@ export function timed(report: RunReport): RunReport {
 
 const isHost = (name: string | null): boolean =>
   name !== null && name !== 'edits' && !/^(snapshot|run):/.test(name);
-
-/** Each repair round warns once; the name of the apply workflow holds the round. */
-const roundOf = (report: RunReport): number =>
-  report.warnings.find((warning) => warning.code === 'REPAIR_ROUND')?.count ?? 0;
 
 /**
  * Follows a run to its end, or to where it waits for somebody, and returns its report. A server that is away for a while is waited for, and in embedded mode

@@ -7,11 +7,12 @@ import { printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import { configOf, openSession } from './session.js';
 import { current } from './status.js';
-import { duration, fold, table, widthOf } from './text.js';
+import { count, duration, estimate, fold, table, widthOf } from './text.js';
 
 interface ListOptions extends CommonOptions {
   readonly verb?: RunReport['workflow'];
   readonly outcome?: RunReport['outcome'];
+  readonly drills: boolean;
   readonly hub?: string;
   /** ms */
   readonly since?: number;
@@ -26,12 +27,14 @@ export function listCommand(): Command {
   )
     .addOption(new Option('--verb <verb>', 'only runs of this verb').choices(RUN_VERBS))
     .addOption(new Option('--outcome <outcome>', 'only runs that stand or ended so').choices(OUTCOMES))
+    .option('--drills', 'only drills, with their times and the objectives', false)
     .option('--hub <alias>', 'only runs from or to this hub')
     .option('--since <duration>', 'only runs begun in the last e.g. 12h or 7d', since)
     .option('--limit <number>', 'so many runs at most', limit)
     .addHelpText(
       'after',
-      '\nExamples:\n  hubferry list --json\n  hubferry list --verb migrate --outcome differences --since 7d',
+      '\nExamples:\n  hubferry list --json\n  hubferry list --verb migrate --outcome differences --since 7d\n' +
+        '  hubferry list --drills',
     )
     .action(async (options: ListOptions) => {
       const config = configOf(options);
@@ -51,7 +54,10 @@ export function listCommand(): Command {
         const reports = shown.map(({ report }) => report);
         for (const { report, note } of shown) if (note) say(`${report.run}: ${note}`);
         if (options.json) printJson(reports);
-        else process.stdout.write(`${listText(reports, widthOf(process.stdout))}\n`);
+        else
+          process.stdout.write(
+            `${options.drills ? drillsText(reports) : listText(reports, widthOf(process.stdout))}\n`,
+          );
       } finally {
         await session?.close();
       }
@@ -61,12 +67,13 @@ export function listCommand(): Command {
 /** What of a stored report can be told without asking anybody. */
 function wanted(
   config: Config,
-  { verb, outcome, hub, since: age }: ListOptions,
+  { verb, outcome, drills, hub, since: age }: ListOptions,
 ): (report: RunReport) => boolean {
   const host = hub === undefined ? undefined : hubOf(config, hub).host;
   const from = age === undefined ? '' : new Date(Date.now() - age).toISOString();
   return (report) =>
     (verb === undefined || report.workflow === verb) &&
+    (!drills || report.workflow === 'drill') &&
     (host === undefined || report.source === host || report.target === host) &&
     report.started >= from &&
     (outcome === undefined || isOpen(report) || report.outcome === outcome);
@@ -102,4 +109,24 @@ function listText(reports: readonly RunReport[], width: number): string {
       return report ? [line, ...fold(`  ${hubs(report)}`, width)] : [line];
     })
     .join('\n');
+}
+
+/** The trend of drills: what each has measured, with the objective where it has one. */
+function drillsText(reports: readonly RunReport[]): string {
+  if (reports.length === 0) return 'no drills';
+  const time = (seconds: number | undefined, objective: number | null | undefined): string => {
+    if (seconds === undefined) return '-';
+    const missed = typeof objective === 'number' && seconds > objective ? '!' : '';
+    const of = typeof objective === 'number' ? ` of ${estimate(objective * 1000)}` : '';
+    return `${duration(seconds * 1000)}${of}${missed}`;
+  };
+  const rows = reports.map(({ run, outcome, ledger, drill, cleaned }) => [
+    run,
+    outcome,
+    count(ledger.applied),
+    time(drill?.rto, drill?.objectives.rto),
+    time(drill?.rpo, drill?.objectives.rpo),
+    cleaned === undefined ? '-' : cleaned ? 'yes' : 'NO',
+  ]);
+  return table([['RUN', 'OUTCOME', 'RECORDS', 'RTO', 'RPO', 'EMPTY'], ...rows], [2]).join('\n');
 }

@@ -32,7 +32,7 @@ interface MigrateOptions extends RunOptions, RuleOptions {
 
 type VerifyOptions = RunOptions & RuleOptions & Pick<MigrateOptions, 'recheckSource'>;
 
-const SNAPSHOT = 'snapshot:';
+export const SNAPSHOT = 'snapshot:';
 
 export function migrateCommand(): Command {
   return withApproveOption(
@@ -237,14 +237,19 @@ function recheckOf({ recheckSource }: MigrateOptions, source: Source): Pick<Migr
 }
 
 /** Reads the rules before anything is asked of anybody: they travel in the run's input, for every worker to have. */
-function rulesOf({ rules, orphans, keys }: MigrateOptions): Pick<MigrateInput, 'rules' | 'orphans'> {
+export function rulesOf({
+  rules,
+  orphans,
+  keys,
+}: Partial<Pick<MigrateOptions, 'rules' | 'orphans' | 'keys'>>): Pick<MigrateInput, 'rules' | 'orphans'> {
   const last = keys === 'regenerate' ? [REGENERATE_KEYS] : [];
   if (rules !== undefined) return { rules: [...loadRules(rules), ...last], orphans: orphans ?? 'fail' };
   if (orphans === undefined) return last.length === 0 ? {} : { rules: last };
   throw new HubferryError('USAGE', '--orphans says what becomes of devices whose parent --rules leave out.');
 }
 
-function sourceOf(config: Config, source: string): Source {
+/** A hub, or a snapshot by its id. @throws HubferryError HUB_UNKNOWN, USAGE */
+export function sourceOf(config: Config, source: string): Source {
   return source.startsWith(SNAPSHOT)
     ? { kind: 'snapshot', id: snapshotId(source) }
     : { kind: 'hub', host: hubOf(config, source).host };

@@ -4,7 +4,14 @@ import type { PlanSample } from '../registry/plan-sample.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
-import { emptyReport, type Outcome, type Parked, RUN_VERBS, type RunReport } from '../workflows/messages.js';
+import {
+  type DrillResult,
+  emptyReport,
+  type Outcome,
+  type Parked,
+  RUN_VERBS,
+  type RunReport,
+} from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
 
 type RunError = NonNullable<RunReport['error']>;
@@ -23,6 +30,10 @@ const VERDICTS: Record<Outcome, string> = {
 
 /** What verdicts say of runs that copy nothing. */
 const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome, string>>>> = {
+  drill: {
+    verified: 'passed: the snapshot was restored, and compared field by field',
+    differences: 'not passed',
+  },
   edit: {
     verified: 'verified: every edit is done, compared field by field',
     differences: 'not all is as the edits say',
@@ -74,6 +85,9 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     if (report.work) lines.push(...workLines(report.work, width));
     if (samples.length > 0) lines.push(...sampleLines(samples, width));
   }
+  if (report.drill) lines.push(...drillLines(report.drill, width));
+  if (report.cleaned !== undefined)
+    lines.push(`  scratch hub ${report.cleaned ? 'empty again' : 'not empty: see NOT_CLEANED'}`);
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
   if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
@@ -211,10 +225,22 @@ function verdictOf(report: RunReport): string {
       warned('CONFIGURATIONS_DIFFERENT') +
       warned('CONFIGURATIONS_NOT_SENT'),
     'configurations refused': ledger.configurations?.refused ?? 0,
+    'objectives missed': missedBy(report.drill),
+    'left on the scratch hub': warned('NOT_CLEANED'),
     'changed since the run': warned('CHANGED_SINCE_RUN'),
     'not undone': warned('NOT_UNDONE'),
   }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
   return `${verdict(report, outcome)}: ${open.join(', ')}`;
+}
+
+/** How many objectives a drill has missed. */
+function missedBy(drill: DrillResult | undefined): number {
+  if (drill === undefined) return 0;
+  const { rto, rpo, objectives } = drill;
+  return [
+    objectives.rto !== null && rto > objectives.rto,
+    objectives.rpo !== null && rpo > objectives.rpo,
+  ].filter(Boolean).length;
 }
 
 /** Which comparison the counts are from: the one that made the plan, until there is another. */
@@ -270,6 +296,24 @@ function equations(rows: readonly Equation[], width: number): string[] {
     const added = terms.map((name) => `${name} ${count(values[name] ?? 0)}`);
     return fold(`${sum} = ${added.join(' + ')}`, width, sum.length - 1);
   });
+}
+
+/** What a drill has measured, against what it was to reach. */
+function drillLines({ rto, rpo, objectives, stages }: DrillResult, width: number): string[] {
+  const line = (name: string, measured: number, objective: number | null): string => {
+    const how =
+      objective === null
+        ? 'no objective'
+        : `${measured > objective ? 'missed' : 'met'}, of ${estimate(objective * 1000)}`;
+    return `    ${name} ${duration(measured * 1000)} (${how})`;
+  };
+  const parts = Object.entries(stages).map(([phase, time]) => `${phase} ${duration(time * 1000)}`);
+  return [
+    '  drill',
+    line('recovery time', rto, objectives.rto),
+    ...fold(`      ${parts.join(', ')}`, width),
+    line('age of the snapshot', rpo, objectives.rpo),
+  ];
 }
 
 /** What each rule did. */

@@ -14,6 +14,7 @@ const TOLD: readonly Phase[] = [
   'verify',
   'configure',
   'recheck',
+  'clean-up',
 ];
 
 /** A worker that restarts is back within this, ms; until then nothing is said about it. */

@@ -3,6 +3,7 @@ import { approveCommand } from './approve.js';
 import { cancelCommand } from './cancel.js';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
+import { drillCommand } from './drill.js';
 import { editCommand } from './edit.js';
 import { listCommand } from './list.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
@@ -24,6 +25,7 @@ export const VERBS: readonly (() => Command)[] = [
   editCommand,
   rollbackCommand,
   snapshotCommand,
+  drillCommand,
   checkCommand,
   statusCommand,
   listCommand,

@@ -109,6 +109,10 @@ export const ERRORS = {
   NOT_PAUSED: final('`hubferry status RUN` shows how it stands.'),
   RUN_ENDED: final('`hubferry status RUN` shows how it ended.'),
   HUB_NOT_OF_RUN: final('`hubferry status RUN` shows the hubs of a run.'),
+  HUB_NOT_SCRATCH: final(
+    'Take a hub that is declared `role: scratch` in the configuration of command and worker, and is used for drills only.',
+  ),
+  SCRATCH_NOT_EMPTY: final('Look what it holds; a drill fills and empties only a hub that holds nothing.'),
   RUN_NOT_UNDOABLE: final(
     'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',
   ),

@@ -35,6 +35,8 @@ export interface Desired extends TransformResult {
   readonly together?: boolean;
   /** Whether changes of configurations were written down already, as a rollback's are. */
   readonly undoesConfigurations?: boolean;
+  /** Whether nothing of the plan is to be kept after the run. */
+  readonly forgets?: boolean;
   /** Whether some of its records get keys that the run makes. */
   readonly newKeys?: boolean;
   /** What the source's manifest says of its configurations; null or absent: nobody knows. */
@@ -109,7 +111,7 @@ export async function compare(
     policy,
     run: input.run,
     salt,
-    keep: own === null,
+    keep: own === null && desired.forgets !== true,
     manifests: manifests !== null,
     configurations: configurations !== null || desired.undoesConfigurations === true,
   });

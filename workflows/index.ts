@@ -1,5 +1,6 @@
 export { apply } from './apply.js';
 export { check } from './check.js';
+export { drill } from './drill.js';
 export { edit } from './edit.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';

@@ -104,6 +104,34 @@ export interface EditsInput extends Omit<WriteInput, 'existing' | 'extra'> {
   readonly rules: readonly Rule[];
 }
 
+/** Restores a snapshot to a scratch hub, proves it, measures it, and empties the scratch hub again. */
+export interface DrillInput extends RunInput {
+  /** `latest`: the newest stored snapshot of a hub. */
+  readonly source: Source | { readonly kind: 'latest'; readonly host: string };
+  readonly target: { readonly host: string };
+  /** Which records are restored; left out: all. */
+  readonly rules?: readonly Rule[];
+  readonly orphans?: OrphanPolicy;
+  readonly objectives: Objectives;
+}
+
+/** What a drill is to reach, in seconds; null: not declared. */
+export interface Objectives {
+  /** Recovery time: from the begin of the restore to its proof. */
+  readonly rto: number | null;
+  /** Recovery point: the age of the snapshot when the restore began. */
+  readonly rpo: number | null;
+}
+
+/** What a drill has measured, in seconds. */
+export interface DrillResult {
+  readonly rto: number;
+  readonly rpo: number;
+  readonly objectives: Objectives;
+  /** The parts of `rto`. */
+  readonly stages: Partial<Record<Phase, number>>;
+}
+
 export interface SnapshotInput extends RunInput {
   readonly source: { readonly kind: 'hub'; readonly host: string };
   /** Whether symmetric keys are left out. Left out: no. */
@@ -126,7 +154,16 @@ export interface Warning {
 }
 
 /** What makes runs, and reports of them. */
-export const RUN_VERBS = ['migrate', 'edit', 'rollback', 'plan', 'verify', 'snapshot', 'check'] as const;
+export const RUN_VERBS = [
+  'migrate',
+  'edit',
+  'rollback',
+  'drill',
+  'plan',
+  'verify',
+  'snapshot',
+  'check',
+] as const;
 
 /** How runs stand, or ended. */
 export const OUTCOMES = [
@@ -152,6 +189,7 @@ export type Phase =
   | 'verify'
   | 'configure'
   | 'recheck'
+  | 'clean-up'
   | 'report'
   | 'ended';
 
@@ -180,6 +218,8 @@ export interface RunReport {
   asked?: 'pause' | 'cancel';
   /** What `throttle` has set. */
   rates?: Rates;
+  /** While a plan is sent: the number of the workflow that does so, among those of its run (`applyIdOf`). */
+  sending?: number;
   source: string;
   target: string | null;
   /** The Temporal server that runs it. */
@@ -198,6 +238,10 @@ export interface RunReport {
   work?: Work;
   /** What each rule did, in runs that have rules. */
   rules?: RuleTally[];
+  /** What a drill has measured, once its restore was proven. */
+  drill?: DrillResult;
+  /** Whether a drill's scratch hub is empty again; not there where it was never written to. */
+  cleaned?: boolean;
   /** What changed on the source since its first snapshot, where that was asked for. */
   sourceChanges?: SourceChanges;
   /** Records that got new keys, in runs that make any: they wait in the container `newKeysContainer`. */

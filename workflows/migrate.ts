@@ -7,14 +7,14 @@ import { bookPlan, cleared, keepSnapshots, preflight, refuse } from './gate.js';
 import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
-import type { MigrateInput, RunReport } from './messages.js';
+import type { MigrateInput, Outcome, RunReport } from './messages.js';
 import { keepNewKeys, warnOfNewKeys } from './new-keys.js';
 import { rechecked } from './recheck.js';
 import { reconciled, verdict } from './reconcile.js';
 import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
-import { bookWork, warnOfRoom } from './work.js';
+import { bookWork, type Room, warnOfRoom } from './work.js';
 
 /**
  * Makes the target's registry equal to the source's, and proves it:
@@ -47,37 +47,51 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     );
     if (input.goal !== 'verify') keepSnapshots(run, from, before);
 
-    run.phase('transform');
-    const desired = await transform(run, input, from, before);
-    warnOfUnknown(run, input, from, before);
-
-    run.phase('plan');
-    const planned = { desired, source: from, before, plan: await compare(run, input, desired, before, null) };
-    const { plan } = planned;
-    bookPlan(run, plan);
-    warnOfLostTags(run, plan.manifests);
-    if (input.goal === 'verify') {
-      const compared = await verdict(run, input, plan, plan);
-      return rechecked(run, input, from, comparedConfigurations(run, plan.configurations, compared));
-    }
-    bookWork(run, input, plan, before, room);
-    refuseOther(input, plan);
-    refuse(run, input, planned, room);
-    warnOfRoom(run, input, plan, before, room);
-    warnOfEffects(run, plan.configurations, plan.create + plan.update);
-    warnOfNewKeys(run, plan);
-    warnOfMove(run, input, plan);
-    await foretell(run, input, planned);
-    if (input.goal === 'plan') return 'planned';
-    const now = await cleared(run, input, planned, room, async () => {
-      const again = await takeSnapshot(run, input, target.host);
-      return { ...planned, before: again, plan: await compare(run, input, desired, again, null) };
-    });
-    await keepNewKeys(run, input, now);
-    const records = await reconciled(run, input, desired, now.plan);
-    await carryManagers(run, input, now.plan);
-    return rechecked(run, input, from, await configured(run, input, now.plan.configurations, records));
+    const outcome = await copy(run, input, from, before, room);
+    return outcome === 'planned' ? outcome : rechecked(run, input, from, outcome);
   });
+}
+
+/**
+ * One pass of the loop, from two snapshots on.
+ *
+ * @param from of the source. @param before of the target.
+ */
+export async function copy(
+  run: Run,
+  input: MigrateInput,
+  from: SnapshotInfo,
+  before: SnapshotInfo,
+  room: Room,
+): Promise<Outcome> {
+  run.phase('transform');
+  const desired = await transform(run, input, from, before);
+  warnOfUnknown(run, input, from, before);
+
+  run.phase('plan');
+  const planned = { desired, source: from, before, plan: await compare(run, input, desired, before, null) };
+  const { plan } = planned;
+  bookPlan(run, plan);
+  warnOfLostTags(run, plan.manifests);
+  if (input.goal === 'verify')
+    return comparedConfigurations(run, plan.configurations, await verdict(run, input, plan, plan));
+  bookWork(run, input, plan, before, room);
+  refuseOther(input, plan);
+  refuse(run, input, planned, room);
+  warnOfRoom(run, input, plan, before, room);
+  warnOfEffects(run, plan.configurations, plan.create + plan.update);
+  warnOfNewKeys(run, plan);
+  warnOfMove(run, input, plan);
+  await foretell(run, input, planned);
+  if (input.goal === 'plan') return 'planned';
+  const now = await cleared(run, input, planned, room, async () => {
+    const again = await takeSnapshot(run, input, input.target.host);
+    return { ...planned, before: again, plan: await compare(run, input, desired, again, null) };
+  });
+  await keepNewKeys(run, input, now);
+  const records = await reconciled(run, input, desired, now.plan);
+  await carryManagers(run, input, now.plan);
+  return configured(run, input, now.plan.configurations, records);
 }
 
 /** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */

@@ -27,6 +27,7 @@ export async function reconciled(
   plan: Difference,
 ): Promise<Outcome> {
   const sent: number[] = [];
+  const before = run.sendings;
   const rounds = { writes: 0, deletes: 0 };
   let now = plan;
   for (let round = 0; ; round++) {
@@ -40,6 +41,7 @@ export async function reconciled(
     }
     rounds[due] += 1;
     run.phase('apply');
+    run.sendings = before + round + 1;
     const applied = await applyPlan(run, input, plan, now, due, round);
     if (due === 'writes' && applied.stopped === null) await restoreManifests(run, input, now.manifests, now);
     sent.push(now.pass);
@@ -80,6 +82,9 @@ async function applyPlan(
   if (records === 0) return { ...NOTHING, unsent: later };
   // Until it is told: where the sending is broken off, nobody knows.
   if (round === 0) Object.assign(ledger, { uncertain: records, unsent: later });
+  // No two of a run have the same number: it names the child and its containers.
+  const sending = run.sendings - 1;
+  run.report.sending = sending;
   const result = await sentByChild(
     run,
     {
@@ -89,7 +94,7 @@ async function applyPlan(
       host: target.host,
       work: run.work,
       pass: now.pass,
-      round,
+      round: sending,
       waves: now.waves.filter(({ wave }) => (wave === DELETES) === (due === 'deletes')),
       partitions: now.partitions,
       targetSnapshot: now.targetSnapshot,
@@ -101,6 +106,7 @@ async function applyPlan(
       },
     },
   );
+  delete run.report.sending;
   for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
   run.calls(target.host, result.calls);
   if (result.managers) run.warn('MANAGED_BY_UNREADABLE', result.managers.count, result.managers.samples);

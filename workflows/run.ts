@@ -29,6 +29,20 @@ import { Steering } from './steering.js';
 const PHASE = defineSearchAttributeKey(STATE_ATTRIBUTES.phase, 'KEYWORD');
 const OUTCOME = defineSearchAttributeKey(STATE_ATTRIBUTES.outcome, 'KEYWORD');
 
+/** What a report says of the work of a run, and of nothing else that it does. */
+const OWN = [
+  'plan',
+  'ledger',
+  'verify',
+  'kinds',
+  'found',
+  'work',
+  'fields',
+  'rejected',
+  'snapshots',
+  'differences',
+] as const satisfies readonly (keyof RunReport)[];
+
 /**
  * One run as its user sees it: the report that grows while it goes on, the containers it made, and its end, which
  * cleans up and writes the report whatever happened.
@@ -42,7 +56,11 @@ export class Run {
   readonly #activities: Proxies;
   readonly #input: RunInput;
   readonly #jobs = new HubJobs();
+  /** How many times plans, or what was left of them, were sent. */
+  sendings = 0;
   #kept: readonly string[] = [];
+  /** The phase of all that is done meanwhile. */
+  #aside: Phase | null = null;
   #sequence = 0;
   #pass = 0;
   #begun = false;
@@ -69,8 +87,9 @@ export class Run {
     await this.#activities.light.writeReport({ account, report: { ...this.#stamped(), ...more } });
   }
 
-  phase(phase: Phase): void {
-    if (phase !== this.report.phase) this.#endPhase();
+  phase(of: Phase): void {
+    const phase = this.#aside ?? of;
+    if (phase !== this.report.phase) this.endPhase();
     this.report.phase = phase;
     setCurrentDetails(`**${phase}** · ${this.report.source} → ${this.report.target ?? 'storage'}`);
     this.#index();
@@ -89,12 +108,34 @@ export class Run {
     ]);
   }
 
-  #endPhase(): void {
+  /** Books the time of the phase until now. */
+  endPhase(): void {
     const now = Date.now();
     const { phases } = this.report.seconds;
     const before = phases[this.report.phase] ?? 0;
     phases[this.report.phase] = before + (now - this.#phaseSince) / 1000;
     this.#phaseSince = now;
+  }
+
+  /**
+   * Does something of its own beside the work of the run, as one phase of it: what is counted and planned meanwhile is not
+   * the run's. Jobs, calls and warnings are.
+   */
+  async aside<T>(phase: Phase, body: () => Promise<T>): Promise<T> {
+    const { report } = this;
+    const { run, source, target, workflow } = report;
+    const own = Object.fromEntries(OWN.map((name) => [name, report[name]]));
+    const fresh = emptyReport({ run, source, target, workflow });
+    for (const name of OWN) delete report[name];
+    Object.assign(report, Object.fromEntries(OWN.map((name) => [name, fresh[name]])));
+    this.phase(phase);
+    this.#aside = phase;
+    try {
+      return await body();
+    } finally {
+      this.#aside = null;
+      Object.assign(report, own);
+    }
   }
 
   /** The private container of this run's working data. */

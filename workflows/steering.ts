@@ -24,8 +24,8 @@ import {
 /** Phases in which a step that is under way may have changed the hub: a cancellation lets it end. */
 const WRITING: readonly Phase[] = ['apply', 'configure'];
 
-/** Phases after which there is nothing left to steer. */
-const ENDING: readonly Phase[] = ['report', 'ended'];
+/** Phases in which there is nothing left to steer: whatever was asked, they are done to their end. */
+const ENDING: readonly Phase[] = ['clean-up', 'report', 'ended'];
 
 /** What is the matter of whoever steers: the run's report, and how to store it. */
 interface Steered {
@@ -59,7 +59,7 @@ export class Steering {
     this.#run = run;
     const { report } = run;
     const isOpen = (): void => {
-      if (ENDING.includes(report.phase)) fail('RUN_ENDED', `Run ${report.run} ends: nothing is left to do.`);
+      if (this.#ends) fail('RUN_ENDED', `Run ${report.run} ends: nothing is left to do.`);
     };
     setHandler(approve, () => this.#open(), { validator: (hash) => this.#mayApprove(hash) });
     setHandler(pause, () => this.#pause(), { validator: () => (isOpen(), this.#mayPause()) });
@@ -86,8 +86,8 @@ export class Steering {
 
   /** Begins a step, at once or when the run may go on. @throws CancelledFailure where it is to end instead */
   step<T>(begin: () => Promise<T>): Promise<T> {
-    if (this.#ending) return Promise.reject(new CancelledFailure('The run was cancelled.'));
-    if (this.#held !== null) return this.#rest().then(() => this.step(begin));
+    if (this.#ending && !this.#ends) return Promise.reject(new CancelledFailure('The run was cancelled.'));
+    if (this.#held !== null && !this.#ends) return this.#rest().then(() => this.step(begin));
     this.#underWay += 1;
     const step = begin();
     const over = (): void => {
@@ -104,7 +104,8 @@ export class Steering {
       const rates = this.#rates;
       const sending = await start();
       this.#sending = sending;
-      if (this.#held !== null || this.#ending || this.#rates !== rates) this.#interrupt();
+      const isWanted = this.#ends || (this.#held === null && !this.#ending && this.#rates === rates);
+      if (!isWanted) this.#interrupt();
       try {
         return await sending.result();
       } finally {
@@ -127,6 +128,10 @@ export class Steering {
   async park(reason: Parked['reason'], why: string): Promise<void> {
     this.#held = { reason, why };
     await this.#rest();
+  }
+
+  get #ends(): boolean {
+    return ENDING.includes(this.#run.report.phase);
   }
 
   #open(): void {

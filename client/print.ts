@@ -1,40 +1,21 @@
 import type { Work } from '../registry/estimate.js';
-import type { PartLedger } from '../registry/ledger.js';
 import type { PlanSample } from '../registry/plan-sample.js';
-import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
+import {
+  comparisonOf,
+  type Equation,
+  KIND_NAMES,
+  KINDS,
+  ledgerRows,
+  masked,
+  partsOf,
+  type RunError,
+  VERIFY_TERMS,
+  verdictOf,
+} from '../report/words.js';
 import { emptyReport, type Outcome, type RunReport } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
-
-type RunError = NonNullable<RunReport['error']>;
-
-const VERDICTS: Record<Outcome, string> = {
-  verified: 'verified: every record arrived, compared field by field',
-  differences: 'not all is as in the source',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  planned: 'planned: nothing was written',
-  done: 'done',
-  running: 'running',
-  parked: 'parked: nothing was written yet; its plan waits for approval',
-  skipped: 'skipped',
-};
-
-/** What verdicts say of runs that copy nothing. */
-const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome, string>>>> = {
-  edit: {
-    verified: 'verified: every edit is done, compared field by field',
-    differences: 'not all is as the edits say',
-  },
-  rollback: {
-    verified: 'verified: all is as before the run, compared field by field',
-    differences: 'not all is as before the run',
-  },
-};
-
-const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
-  OWN_VERDICTS[workflow]?.[outcome] ?? VERDICTS[outcome];
 
 /**
  * The report of a run as text for a person, `width` columns wide where it can be.
@@ -100,18 +81,16 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.plan) lines.push(`  plan ${report.plan.slice(0, 16)}`);
   if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
-  if (report.report) lines.push(`  report ${report.report}`);
+  if (report.report) lines.push(`  report ${report.report}`, `  as a page: hubferry report ${report.run}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   if (report.outcome === 'parked' && report.plan)
     lines.push(...fold(`  to go on: hubferry approve ${report.run} ${report.plan.slice(0, 16)}`, width, 4));
   return lines.join('\n');
 }
 
-const KIND_NAMES = { device: 'devices', edge: 'edge devices', module: 'modules' } as const;
-
 /** The changes of a plan, by kind of record. */
 function kindLines(kinds: Kinds): string[] {
-  const rows = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+  const rows = KINDS.flatMap((kind) => {
     const { create = 0, update = 0, delete: remove = 0 } = kinds[kind] ?? {};
     if (create + update + remove === 0) return [];
     return [[`    ${KIND_NAMES[kind]}`, ...[create, update, remove].map(count)]];
@@ -122,7 +101,7 @@ function kindLines(kinds: Kinds): string[] {
 
 /** What does not match, by kind of record. */
 function foundLines(found: Found, width: number): string[] {
-  const kinds = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+  const kinds = KINDS.flatMap((kind) => {
     const open = Object.entries(found[kind] ?? {}).filter(([name]) => name !== 'match');
     const counts = open.map(([name, n]) => `${name} ${count(n)}`);
     return counts.length === 0 ? [] : [`${KIND_NAMES[kind]} ${counts.join(', ')}`];
@@ -178,74 +157,6 @@ function workLines({ waves, exports, calls, seconds }: Work, width: number): str
   ];
 }
 
-/** The outcome in words, with what is open by its counts. */
-function verdictOf(report: RunReport): string {
-  const { outcome, phase, ledger, verify, warnings } = report;
-  if (outcome === 'running') return `${VERDICTS.running} (${phase})`;
-  if (outcome === 'verified' && verify && verify.kept > 0)
-    return `${verdict(report, outcome)}, ${count(verify.kept)} kept as they were on the target`;
-  if (outcome !== 'differences') return verdict(report, outcome);
-  const warned = (name: string): number => warnings.find(({ code }) => code === name)?.count ?? 0;
-  const open = Object.entries({
-    different: verify?.different ?? 0,
-    missing: verify?.missing ?? 0,
-    refused: ledger.refused,
-    rejected: ledger.rejected,
-    'system modules': warned('SYSTEM_MODULES_DIFFERENT'),
-    'system modules refused': ledger.systemModules.refused,
-    configurations:
-      warned('CONFIGURATIONS_MISSING') +
-      warned('CONFIGURATIONS_DIFFERENT') +
-      warned('CONFIGURATIONS_NOT_SENT'),
-    'configurations refused': ledger.configurations?.refused ?? 0,
-    'changed since the run': warned('CHANGED_SINCE_RUN'),
-    'not undone': warned('NOT_UNDONE'),
-  }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
-  return `${verdict(report, outcome)}: ${open.join(', ')}`;
-}
-
-/** Which comparison the counts are from: the one that made the plan, until there is another. */
-function comparisonOf({ workflow, seconds, ledger }: RunReport): string {
-  const planned = ledger.create + ledger.update + ledger.delete;
-  const before = workflow !== 'verify' && planned > 0 && seconds.phases.verify === undefined;
-  return before ? 'the target before any write' : 'verify';
-}
-
-const LEDGER_TERMS = {
-  source: ['system', 'filtered', 'refused', 'desired'],
-  desired: ['unchanged', 'kept', 'create', 'update'],
-  planned: ['applied', 'rejected', 'uncertain', 'unsent'],
-} as const;
-const VERIFY_TERMS = ['match', 'kept', 'different', 'missing'] as const;
-
-/** A count, and the counts that add up to it. */
-type Equation = readonly [name: string, sum: number, counts: object, terms: readonly string[]];
-
-/** Ledgers of what there is beside records, where there is something to carry. */
-function partsOf({ ledger }: RunReport): (readonly [name: string, ledger: PartLedger])[] {
-  const { systemModules, configurations } = ledger;
-  const parts: (readonly [string, PartLedger])[] = [['system modules', systemModules]];
-  if (configurations) parts.push(['configurations', configurations]);
-  // Reports of 0.1 have no such counts.
-  return parts.filter(([, { desired, refused }]) => desired + refused > 0);
-}
-
-function ledgerRows({
-  workflow,
-  ledger,
-}: {
-  readonly workflow: RunReport['workflow'];
-  readonly ledger: PartLedger;
-}): Equation[] {
-  const source: Equation = ['source', ledger.source, ledger, LEDGER_TERMS.source];
-  if (workflow === 'snapshot') return [source];
-  const desired: Equation = ['desired', ledger.desired, ledger, LEDGER_TERMS.desired];
-  const planned = ledger.create + ledger.update + ledger.delete;
-  const sent: Equation = ['planned', planned, ledger, LEDGER_TERMS.planned];
-  if (ledger.delete === 0) return [source, desired, sent];
-  return [source, desired, ['planned', planned, ledger, ['create', 'update', 'delete']], sent];
-}
-
 function equations(rows: readonly Equation[], width: number): string[] {
   const sums = table(
     rows.map(([name, sum]) => [`    ${name}`, count(sum)]),
@@ -298,11 +209,6 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
   if (calls.length > 0)
     lines.push(...table([['    hub calls', 'jobs', 'polls', 'others'], ...calls], [1, 2, 3]));
   return lines;
-}
-
-/** An error as it may be shown: messages name what a user typed, which may be a secret in the wrong place. */
-function masked({ code, message, hint }: RunError): RunError {
-  return { code, message: maskSecrets(message), hint: maskSecrets(hint) };
 }
 
 /** What happened, and what to do. */

@@ -70,6 +70,9 @@ const THINNEST = 1 / 120;
 export function flowChart(label: string, nodes: readonly FlowNode[], flows: readonly Flow[]): Html {
   const largest = Math.max(...flows.map((flow) => flow.count));
   const toneOf = new Map(nodes.map(({ name, tone }) => [name, tone]));
+  // The flow out of a small node passes behind its label.
+  const inFlow = ({ name, count: n }: FlowNode): boolean =>
+    n < largest / 4 && flows.some(({ from }) => from === name);
   const tallest = Math.max(
     ...nodes.map(({ depth }) => nodes.filter((other) => other.depth === depth).length),
   );
@@ -90,14 +93,15 @@ export function flowChart(label: string, nodes: readonly FlowNode[], flows: read
           right: narrow ? 62 : 96,
           top: 14,
           bottom: 22,
-          data: nodes.map(({ name, count: n, tone, depth }) => ({
-            name,
-            depth,
-            itemStyle: { color: fill(tone), borderWidth: 0 },
+          data: nodes.map((node) => ({
+            name: node.name,
+            depth: node.depth,
+            itemStyle: { color: fill(node.tone), borderWidth: 0 },
             label: {
+              ...(inFlow(node) ? { textBorderColor: 'var(--paper)', textBorderWidth: 4 } : {}),
               position: 'right',
               distance: narrow ? 4 : 8,
-              formatter: `{name|${name}}\n{count|${count(n)}}`,
+              formatter: `{name|${node.name}}\n{count|${count(node.count)}}`,
               rich: {
                 name: { color: SOFT, fontSize: narrow ? 10.5 : 12, lineHeight: narrow ? 13 : 15 },
                 count: {
@@ -175,6 +179,8 @@ export function timeChart(label: string, spans: readonly Span[], total: number):
 
 export interface Bar {
   readonly name: string;
+  /** In place of the name where there is no room for it. */
+  readonly number: number;
   readonly value: number;
   readonly tone: Tone;
 }
@@ -197,7 +203,7 @@ export function barChart(label: string, bars: readonly Bar[]): Html {
           grid: { left, right: 14, top: 8, bottom: 24 },
           xAxis: {
             type: 'category',
-            data: bars.map((_, i) => String(i + 1)),
+            data: bars.map(({ number }) => String(number)),
             axisLine: { lineStyle: { color: LINE } },
             axisTick: { show: false },
             axisLabel: { color: SOFT, fontSize: 11 },

@@ -27,17 +27,17 @@ export function rejectedPart(report: RunReport): Html | null {
 /** What the run warns of: what it means, and what to do. */
 export function warningsPart({ warnings }: RunReport): Html | null {
   if (warnings.length === 0) return null;
-  return section(
-    'Warnings',
-    html`<ul class="warnings">${warnings.map(({ code, count: times, samples }) => {
-      const info = warningInfo(code);
-      return html`
+  return section('Warnings', html`<ul class="warnings">${warnings.map(warningItem)}</ul>`);
+}
+
+function warningItem({ code, count: times, samples }: RunReport['warnings'][number]): Html {
+  const info = warningInfo(code);
+  const next = info?.next === 'nothing' ? 'nothing to do' : info?.next;
+  return html`
 <li><h3><code>${code}</code> <span class="times">${count(times)}</span></h3>
 ${info === undefined ? null : html`<p>${marked(`${capital(info.meaning)}.`)}</p>`}
-${info === undefined || info.next === 'nothing' ? html`<p class="next"><strong>Next</strong> Nothing to do.</p>` : html`<p class="next"><strong>Next</strong> ${marked(`${capital(info.next)}.`)}</p>`}
+${next === undefined ? null : html`<p class="next"><strong>Next</strong> ${marked(`${capital(next)}.`)}</p>`}
 ${samples.length > 0 ? html`<ul class="names" aria-label="examples of ${code}">${samples.map((sample) => html`<li>${name(sample)}</li>`)}</ul>` : null}</li>`;
-    })}</ul>`,
-  );
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -78,10 +78,10 @@ export function factsPart(report: RunReport, page: { readonly version: string })
     ['target snapshot', snapshots.target],
     ['report in storage', report.report],
     ['differences in storage', differences],
-    ['hubferry', versions?.hubferry],
+    ['ran by', versions && `hubferry ${versions.hubferry}`],
     ['Temporal server', server],
-    ['its version', versions?.server],
-    ['this page by', `hubferry ${page.version}`],
+    ['Temporal version', versions?.server],
+    ['page by', `hubferry ${page.version}`],
   ];
   return section(
     'Versions and hashes',

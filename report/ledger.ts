@@ -41,7 +41,7 @@ export function ledgerPart(report: RunReport): Html | null {
     drawn,
     equations('records', [...ledgerRows({ workflow, ledger }), ...compared]),
     extra > 0
-      ? html`<p>${count(extra)} ${extra === 1 ? 'record is' : 'records are'} only on the target, and left alone.</p>`
+      ? html`<p class="note">${count(extra)} ${extra === 1 ? 'record is' : 'records are'} only on the target, and left alone.</p>`
       : null,
     partsOf(report).map(([what, part]) => equations(what, ledgerRows({ workflow, ledger: part }))),
   );
@@ -57,9 +57,12 @@ function equations(what: string, rows: readonly Equation[]): Html {
 ${rows.map(([sum, total, counts, terms]) => {
   const values = counts as Readonly<Record<string, number>>;
   const added = terms.reduce((all, term) => all + (values[term] ?? 0), 0);
-  return html`<tr><th scope="row">${sum}</th><td class="number">${count(total)}</td><td><span class="sign">${added === total ? '=' : '≠'}</span>${terms.map(
-    (term, i) =>
-      html`${i === 0 ? null : html`<span class="sign">+</span>`}<span class="term${values[term] ? '' : ' none'}">${term} <b>${count(values[term] ?? 0)}</b></span> `,
+  return html`<tr><th scope="row">${sum}</th><td class="number">${count(total)}</td><td>${terms.map(
+    (term, i) => {
+      const sign = i > 0 ? '+' : added === total ? '=' : '≠';
+      const n = values[term] ?? 0;
+      return html`<span class="term${n === 0 ? ' none' : ''}"><span class="sign">${sign}</span>${term} <b>${count(n)}</b></span> `;
+    },
   )}</td></tr>\n`;
 })}</tbody>
 </table>`;

@@ -2,7 +2,7 @@ import type { PlanSample } from '../registry/plan-sample.js';
 import type { RunReport } from '../workflows/messages.js';
 import { type DifferenceLine, differencesPart } from './differences.js';
 import { callsPart, factsPart, rejectedPart, warningsPart } from './findings.js';
-import { html, name } from './html.js';
+import { html } from './html.js';
 import { ledgerPart } from './ledger.js';
 import { besidePart, planPart } from './plan.js';
 import { STYLE } from './style.js';
@@ -57,7 +57,6 @@ ${besidePart(report)}
 ${callsPart(report)}
 ${factsPart(report, { version })}
 </main>
-<footer><p>${name(`hubferry ${version}`)}</p></footer>
 </body>
 </html>
 `.html;

@@ -44,7 +44,7 @@ function workPart({ waves, exports, seconds }: Work, open: boolean): Html {
       : html`<p>Nothing is to be sent.</p>`
   }${
     open && waves.length > 0
-      ? html`<p>With ${exports} ${exports === 1 ? 'export' : 'exports'} to prove it about ${estimate(seconds.total * 1000)}, at documented rates${rate}.</p>`
+      ? html`<p>With ${exports} ${exports === 1 ? 'export' : 'exports'} to prove it about <span class="whole">${estimate(seconds.total * 1000)}</span>, at documented rates${rate}.</p>`
       : null
   }`;
 }

@@ -20,7 +20,7 @@ body {
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif;
   font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
 }
-main, footer { max-width: 1120px; margin: 0 auto; padding: 0 24px; }
+main { max-width: 1120px; margin: 0 auto; padding: 0 24px 48px; }
 p { margin: 0 0 12px; max-width: 72ch; }
 code, .facts dd, .name, .value {
   font-family: ui-monospace, SFMono-Regular, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace;
@@ -45,7 +45,7 @@ h1 .sign { flex: none; width: .9em; height: .9em; }
 .figures div { display: flex; flex-direction: column; }
 .figures dt { color: var(--soft); font-size: 13px; }
 .figures dd { margin: 0; font-size: 26px; line-height: 1.25; font-weight: 600; letter-spacing: -.01em; }
-.compared, .when { color: var(--soft); font-size: 14px; }
+.compared, .when { color: var(--soft); font-size: 14px; max-width: 84ch; }
 .when { margin: 0; }
 .error { margin: 0 0 20px; padding: 14px 18px; border-left: 3px solid var(--bad); background: var(--paper); border-radius: 0 8px 8px 0; }
 .error p { margin: 0 0 4px; }
@@ -61,19 +61,29 @@ figcaption { color: var(--soft); font-size: 13px; }
 .chart svg { display: block; width: 100%; height: auto; overflow: visible; }
 .chart .narrow { display: none; }
 
-table { width: 100%; border-collapse: collapse; margin: 0 0 28px; font-size: 15px; }
+table { min-width: min(100%, 26rem); border-collapse: collapse; margin: 0 0 28px; font-size: 15px; }
+.body > :last-child { margin-bottom: 20px; }
 caption { text-align: left; font-weight: 600; padding: 0 0 6px; }
-caption::first-letter, dt::first-letter { text-transform: uppercase; }
-th, td { text-align: left; vertical-align: baseline; padding: 7px 20px 7px 0; border-bottom: 1px solid var(--line); font-weight: 400; }
+caption::first-letter, .figures dt::first-letter, .facts dt::first-letter { text-transform: uppercase; }
+th, td { text-align: left; vertical-align: baseline; padding: 6px 28px 6px 0; border-bottom: 1px solid var(--line); font-weight: 400; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--soft); font-size: 13px; padding-top: 2px; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 .equations th[scope=row] { width: 7em; }
-.equations td.number { width: 1%; font-weight: 600; }
+.equations { width: 100%; }
+.equations td.number { width: 7.5em; font-weight: 600; }
 .equations .sign { color: var(--soft); margin-right: 10px; }
-.term { white-space: nowrap; margin-right: 6px; }
+.term, .whole { white-space: nowrap; }
+.term { display: inline-block; margin-right: 8px; }
 .term b { font-weight: 600; }
 .term.none, .term.none b { color: var(--soft); font-weight: 400; }
+.key { display: inline-block; margin-right: 16px; }
+.swatch { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; background: var(--calm); }
+.swatch.accent { background: var(--accent); }
+.swatch.second { background: var(--second); }
+.swatch.good { background: var(--good); }
+.swatch.bad { background: var(--bad); }
+.note { color: var(--soft); font-size: 14px; margin: -16px 0 28px; }
 .bar { display: block; min-width: 60px; height: 8px; border-radius: 4px; background: var(--card); overflow: hidden; }
 .bar span { display: block; height: 100%; background: var(--warn); }
 details { margin: 0 0 28px; }
@@ -97,13 +107,14 @@ ul { margin: 0; padding: 0; list-style: none; }
 .facts div { display: grid; grid-template-columns: 12em 1fr; gap: 4px 20px; padding: 7px 0; border-bottom: 1px solid var(--line); font-size: 15px; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; }
-footer { padding-top: 24px; padding-bottom: 40px; color: var(--soft); font-size: 13px; }
+dd .name, dd .value { font-size: inherit; }
 
 @media (min-width: 960px) {
   section { display: grid; grid-template-columns: 200px minmax(0, 1fr); gap: 0 24px; }
+  td code { overflow-wrap: break-word; }
 }
 @media (max-width: 640px) {
-  main, footer { padding: 0 16px; }
+  main { padding: 0 16px 32px; }
   .verdict { margin: 12px -4px; padding: 24px 18px 20px; border-radius: 12px; }
   .figures { gap: 12px 28px; }
   .figures dd { font-size: 21px; }
@@ -113,6 +124,9 @@ footer { padding-top: 24px; padding-bottom: 40px; color: var(--soft); font-size:
   table { font-size: 14px; }
   th, td { padding-right: 12px; }
   thead th { white-space: normal; }
+  .equations th[scope=row] { width: 5em; }
+  .equations td.number { width: auto; }
+  .equations .sign { margin-right: 6px; }
   .facts div { grid-template-columns: 1fr; }
 }
 @media print {
@@ -125,7 +139,7 @@ footer { padding-top: 24px; padding-bottom: 40px; color: var(--soft); font-size:
   @page { margin: 16mm 14mm; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 11pt; }
-  main, footer { max-width: none; padding: 0; }
+  main { max-width: none; padding: 0; }
   .verdict { margin-top: 0; }
   section { display: block; padding: 20px 0 8px; }
   h2, h3, caption { break-after: avoid; }

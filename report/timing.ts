@@ -33,7 +33,9 @@ export function timelinePart(report: RunReport): Html | null {
   const words = `Timeline of ${duration(total * 1000)}: ${shownStages.length} stages and ${shownJobs.length} jobs; the tables below say when each began and how long it took.`;
   return section(
     'Timeline',
-    spans.length < 2 || total === 0 ? null : html`<figure>${timeChart(words, spans, total)}</figure>`,
+    spans.length < 2 || total === 0
+      ? null
+      : html`<figure>${timeChart(words, spans, total)}<figcaption>${key('accent', 'at work')}${key('calm', 'waiting, or writing it down')}${legend(shownJobs)}</figcaption></figure>`,
     shownStages.length > 0
       ? table(
           'stages',
@@ -61,7 +63,8 @@ export function throughputPart(report: RunReport): Html | null {
   const begin = Date.parse(report.started);
   const bars = shown.flatMap((job, i) => {
     const rate = rateOf(job);
-    return rate === null ? [] : [{ name: `${i + 1} ${rowOf(report, job)}`, value: rate, tone: toneOf(job) }];
+    const name = `${i + 1} ${rowOf(report, job)}`;
+    return rate === null ? [] : [{ name, number: i + 1, value: rate, tone: toneOf(job) }];
   });
   const rates = bars.map(({ name, value }) => `${name} ${count(value)}`).slice(0, 20);
   const words = `Records a second of ${bars.length} jobs: ${rates.join(', ')}${bars.length > 20 ? ' and so on' : ''}.`;
@@ -70,7 +73,7 @@ export function throughputPart(report: RunReport): Html | null {
     html`<p>The hubs’ jobs took ${duration(report.seconds.inJobs * 1000)} of ${duration(report.seconds.total * 1000)} in all; jobs of different hubs run at the same time.</p>`,
     bars.length < 2
       ? null
-      : html`<figure>${barChart(words, bars)}<figcaption>Records a second, job by job, as far as a job’s records are known.</figcaption></figure>`,
+      : html`<figure>${barChart(words, bars)}<figcaption>Records a second, job by job. ${legend(shown)}</figcaption></figure>`,
     table(
       'jobs',
       [
@@ -107,6 +110,21 @@ function toneOf({ status, type }: JobSummary): Tone {
   if (status !== 'completed') return 'bad';
   return type === 'import' ? 'good' : 'second';
 }
+
+const key = (tone: Tone, meaning: string): Html =>
+  html`<span class="key"><span class="swatch ${tone}"></span>${meaning}</span> `;
+
+/** What the colours of jobs mean, of those that there are. */
+function legend(jobs: readonly JobSummary[]): Html {
+  const tones = new Set(jobs.map(toneOf));
+  return html`${LEGEND.map(([tone, meaning]) => (tones.has(tone) ? key(tone, meaning) : null))}`;
+}
+
+const LEGEND: readonly (readonly [Tone, string])[] = [
+  ['second', 'export job'],
+  ['good', 'import job'],
+  ['bad', 'job that did not complete'],
+];
 
 /** Records a second, whole; null where nobody knows. */
 export function rateOf({ lines, seconds }: JobSummary): number | null {

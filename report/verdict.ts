@@ -2,7 +2,7 @@ import type { Outcome, RunReport } from '../workflows/messages.js';
 import { count, duration } from './format.js';
 import { type Html, html, marked, name } from './html.js';
 import { utc } from './parts.js';
-import { comparisonOf, masked, verdictOf } from './words.js';
+import { comparisonOf, masked, partsOf, verdictOf } from './words.js';
 
 /** How good an outcome is; decides colour and sign, which never stand alone: the words say the same. */
 const MOODS: Record<Outcome, 'good' | 'warn' | 'bad' | 'calm'> = {
@@ -87,7 +87,7 @@ function figures({ verify, ledger, seconds, jobs }: RunReport): Html {
 
 /** What was compared with what, as a sentence; null where nothing was. */
 function comparedWords(report: RunReport): Html | null {
-  const { verify, workflow, source, target, ledger } = report;
+  const { verify, workflow, source, target } = report;
   if (verify === null) return null;
   const hub = target ?? source;
   const wanted =
@@ -97,13 +97,9 @@ function comparedWords(report: RunReport): Html | null {
         ? html`the snapshot from before the run`
         : html`what ${name(source)} holds`;
   const when = comparisonOf(report) === 'verify' ? '' : ', before any write';
-  const beside = [
-    [ledger.systemModules?.desired ?? 0, 'system modules of edge devices'] as const,
-    [ledger.configurations?.desired ?? 0, 'configurations'] as const,
-  ].filter(([n]) => n > 0);
-  return html`${count(verify.compared)} ${verify.compared === 1 ? 'record' : 'records'} of ${name(hub)} were compared with ${wanted}${when}: status, status reason, authentication, tags, desired properties, edge capability and parent.${beside.map(
-    ([n, what]) => html` ${count(n)} ${what} have a ledger of their own.`,
-  )}`;
+  const parts = partsOf(report).map(([what, { desired }]) => `${count(desired)} ${what}`);
+  const beside = parts.length === 0 ? '' : ` Beside them: ${parts.join(' and ')}, with ledgers of their own.`;
+  return html`${count(verify.compared)} ${verify.compared === 1 ? 'record' : 'records'} of ${name(hub)} were compared with ${wanted}${when}: status, status reason, authentication, tags, desired properties, edge capability and parent.${beside}`;
 }
 
 function errorPart({ error }: RunReport): Html | null {

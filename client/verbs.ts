@@ -4,6 +4,7 @@ import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
 import { editCommand } from './edit.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
+import { reportCommand } from './report.js';
 import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
@@ -23,6 +24,7 @@ export const VERBS: readonly (() => Command)[] = [
   checkCommand,
   statusCommand,
   listCommand,
+  reportCommand,
   upCommand,
   downCommand,
   workerCommand,

@@ -12,9 +12,6 @@ export interface DifferenceLine {
   readonly code: string | null;
 }
 
-/** How much of that file is read at most, bytes. */
-export const DIFFERENCES_HEAD = 64 * 1024;
-
 /** Examples of each kind of difference and of each field. */
 const EACH = 3;
 

@@ -23,6 +23,9 @@ export interface Column {
   readonly number?: boolean;
 }
 
+/** Tables with more columns, or with texts, are no tables on a narrow screen: each row is a paragraph there. */
+const COLUMNS_THERE = 5;
+
 /** A table, of which the first cell of a row says what the row is about. */
 export function table(caption: string, columns: readonly Column[], rows: readonly (readonly Part[])[]): Html {
   const cell = (part: Part, i: number): Html => {
@@ -31,8 +34,10 @@ export function table(caption: string, columns: readonly Column[], rows: readonl
       ? html`<th scope="row">${part}</th>`
       : html`<td${{ html: align }} data-name="${columns[i]?.name ?? ''}">${part}</td>`;
   };
+  const texts = columns.filter(({ number }) => !number).length;
+  const wide = columns.length > COLUMNS_THERE || texts > 2;
   const drawn = html`
-<table>
+<table class="${wide ? 'wide-one' : 'plain'}">
 <caption>${caption}</caption>
 <thead><tr>${columns.map(({ name, number }) =>
     number ? html`<th scope="col" class="number">${name}</th>` : html`<th scope="col">${name}</th>`,

@@ -124,7 +124,16 @@ dd .name, dd .value { font-size: inherit; }
   table { font-size: 14px; }
   th, td { padding-right: 12px; }
   thead th { white-space: normal; }
-  .equations th[scope=row] { width: 5em; }
+  .wide-one, .wide-one tbody, .wide-one tr, .wide-one th { display: block; }
+  .wide-one thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .wide-one caption { display: block; }
+  .wide-one tr { padding: 8px 0; border-bottom: 1px solid var(--line); }
+  .wide-one th, .wide-one td { padding: 0; border: 0; }
+  .wide-one td { display: inline-block; max-width: 100%; margin-right: 10px; }
+  .wide-one td::before { content: attr(data-name) " "; color: var(--soft); }
+  .wide-one td:empty { display: none; }
+  .wide-one .number { white-space: normal; }
+  .equations th[scope=row] { width: 5em; white-space: nowrap; }
   .equations td.number { width: auto; }
   .equations .sign { margin-right: 6px; }
   .facts div { grid-template-columns: 1fr; }
@@ -141,6 +150,8 @@ dd .name, dd .value { font-size: inherit; }
   body { font-size: 11pt; }
   main { max-width: none; padding: 0; }
   .verdict { margin-top: 0; }
+  table { font-size: 9.5pt; }
+  .equations th[scope=row], .equations td.number { width: 6em; }
   section { display: block; padding: 20px 0 8px; }
   h2, h3, caption { break-after: avoid; }
   figure, tr, .samples > li, .warnings > li, .verdict { break-inside: avoid; }

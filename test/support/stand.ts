@@ -118,6 +118,7 @@ export async function openTestStand(
     activities: createActivities({
       connections,
       client,
+      version: '0.0.0-test',
       hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
     }),
     tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },

@@ -1,6 +1,6 @@
 import type { RunReport } from '../workflows/messages.js';
 import { count } from './format.js';
-import { type Html, html, name } from './html.js';
+import { type Html, html, named } from './html.js';
 import { section, table } from './parts.js';
 import { KIND_NAMES, KINDS } from './words.js';
 
@@ -78,7 +78,7 @@ export function differencesPart(report: RunReport, lines: readonly DifferenceLin
       ? table(
           'different records by field',
           [{ name: 'field' }, { name: 'records', number: true }, { name: 'share' }],
-          differing.map(([field, n]) => [name(field), count(n), bar(n / most)]),
+          differing.map(([field, n]) => [named(field), count(n), bar(n / most)]),
         )
       : null,
     shown.length > 0
@@ -86,11 +86,11 @@ export function differencesPart(report: RunReport, lines: readonly DifferenceLin
           'examples',
           [{ name: 'record' }, { name: 'what' }, { name: 'fields' }],
           shown.map(({ record, difference, fields: which, code }) => [
-            name(record),
+            named(record),
             difference,
             which.length > 0 ? which.join(', ') : (code ?? ''),
           ]),
-        )}<p>Keys are only said to differ.${differences === undefined ? null : html` The whole list, record by record, is in storage: ${name(differences)}`}</p>`
+        )}<p>Keys are only said to differ.${differences === undefined ? null : html` The whole list, record by record, is in storage: ${named(differences)}`}</p>`
       : null,
   );
 }

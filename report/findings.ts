@@ -1,7 +1,7 @@
 import { warningInfo } from '../registry/warnings.js';
 import type { RunReport } from '../workflows/messages.js';
 import { count } from './format.js';
-import { type Html, html, marked, name } from './html.js';
+import { type Html, html, marked, named } from './html.js';
 import { roleOf, section, table, utc } from './parts.js';
 import { partsOf } from './words.js';
 
@@ -19,7 +19,7 @@ export function rejectedPart(report: RunReport): Html | null {
     table(
       'records that did not arrive',
       [{ name: 'record' }, { name: 'code' }, { name: 'reason' }],
-      rejected.map(({ record, code, reason }) => [name(record), html`<code>${code}</code>`, reason]),
+      rejected.map(({ record, code, reason }) => [named(record), html`<code>${code}</code>`, reason]),
     ),
   );
 }
@@ -37,7 +37,7 @@ function warningItem({ code, count: times, samples }: RunReport['warnings'][numb
 <li><h3><code>${code}</code> <span class="times">${count(times)}</span></h3>
 ${info === undefined ? null : html`<p>${marked(`${capital(info.meaning)}.`)}</p>`}
 ${next === undefined ? null : html`<p class="next"><strong>Next</strong> ${marked(`${capital(next)}.`)}</p>`}
-${samples.length > 0 ? html`<ul class="names" aria-label="examples of ${code}">${samples.map((sample) => html`<li>${name(sample)}</li>`)}</ul>` : null}</li>`;
+${samples.length > 0 ? html`<ul class="names" aria-label="examples of ${code}">${samples.map((sample) => html`<li>${named(sample)}</li>`)}</ul>` : null}</li>`;
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -59,7 +59,7 @@ export function callsPart(report: RunReport): Html | null {
       ],
       calls.map(([host, { jobs, polls, other }]) => {
         const role = roleOf(report, host);
-        return [name(host), role === host ? '' : role, count(jobs), count(polls), count(other)];
+        return [named(host), role === host ? '' : role, count(jobs), count(polls), count(other)];
       }),
     ),
   );
@@ -88,7 +88,7 @@ export function factsPart(report: RunReport, page: { readonly version: string })
     html`<dl class="facts">${facts.map(([label, value]) =>
       value === null || value === undefined
         ? null
-        : html`<div><dt>${label}</dt><dd>${name(value)}</dd></div>`,
+        : html`<div><dt>${label}</dt><dd>${named(value)}</dd></div>`,
     )}</dl>`,
   );
 }

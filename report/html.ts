@@ -39,6 +39,6 @@ export function marked(text: string): Html {
 }
 
 /** A name from a registry or a hub: its own direction of writing turns nothing around it. */
-export function name(text: string): Html {
+export function named(text: string): Html {
   return html`<bdi class="name">${text}</bdi>`;
 }

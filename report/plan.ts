@@ -3,7 +3,7 @@ import type { PlanSample } from '../registry/plan-sample.js';
 import { changesIn, kindsOf } from '../registry/source-changes.js';
 import type { RunReport } from '../workflows/messages.js';
 import { count, estimate } from './format.js';
-import { type Html, html, marked, name } from './html.js';
+import { type Html, html, marked, named } from './html.js';
 import { section, table } from './parts.js';
 import { KIND_NAMES, KINDS } from './words.js';
 
@@ -52,9 +52,9 @@ function workPart({ waves, exports, seconds }: Work, open: boolean): Html {
 function sample({ change, kind, record, fields, more }: PlanSample): Html {
   const shown = (value: string | null): Html =>
     value === null ? html`<i>nothing</i>` : html`<bdi class="value">${value}</bdi>`;
-  return html`<li><p><strong>${change}</strong> ${kind === 'edge' ? 'edge device' : kind} ${name(record)}</p><dl>${fields.map(
+  return html`<li><p><strong>${change}</strong> ${kind === 'edge' ? 'edge device' : kind} ${named(record)}</p><dl>${fields.map(
     ({ field, before, after }) =>
-      html`<div><dt>${name(field)}</dt><dd>${
+      html`<div><dt>${named(field)}</dt><dd>${
         change === 'create'
           ? shown(after)
           : change === 'delete'
@@ -74,7 +74,7 @@ export function besidePart({ rules = [], newKeys, sourceChanges, run }: RunRepor
         table(
           'records by rule',
           [{ name: 'rule' }, ...numbers('matched', 'changed')],
-          rules.map((rule) => [name(rule.name), count(rule.matched), count(rule.changed)]),
+          rules.map((rule) => [named(rule.name), count(rule.matched), count(rule.changed)]),
         ),
       ),
     );

@@ -1,6 +1,6 @@
 import type { Outcome, RunReport } from '../workflows/messages.js';
 import { count, duration } from './format.js';
-import { type Html, html, marked, name } from './html.js';
+import { type Html, html, marked, named } from './html.js';
 import { utc } from './parts.js';
 import { comparisonOf, masked, partsOf, verdictOf } from './words.js';
 
@@ -43,10 +43,10 @@ export function verdictPart(report: RunReport): Html {
   const next = nextStep(report);
   return html`
 <header class="verdict ${mood}">
-<p class="over">hubferry ${workflow} <span>run ${name(run)}</span></p>
+<p class="over">hubferry ${workflow} <span>run ${named(run)}</span></p>
 <h1><svg class="sign" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="12"/><path d="${SIGNS[mood]}"/></svg>${title}</h1>
 ${rest === '' ? null : html`<p class="lead">${rest}</p>`}
-<p class="hubs">${name(source)}${target === null || target === source ? null : html` <span class="arrow" aria-hidden="true">→</span><span class="unseen">to</span> ${name(target)}`}</p>
+<p class="hubs">${named(source)}${target === null || target === source ? null : html` <span class="arrow" aria-hidden="true">→</span><span class="unseen">to</span> ${named(target)}`}</p>
 ${figures(report)}
 ${compared === null ? null : html`<p class="compared">${compared}</p>`}
 ${errorPart(report)}
@@ -95,11 +95,11 @@ function comparedWords(report: RunReport): Html | null {
       ? html`the edits`
       : workflow === 'rollback'
         ? html`the snapshot from before the run`
-        : html`what ${name(source)} holds`;
+        : html`what ${named(source)} holds`;
   const when = comparisonOf(report) === 'verify' ? '' : ', before any write';
   const parts = partsOf(report).map(([what, { desired }]) => `${count(desired)} ${what}`);
   const beside = parts.length === 0 ? '' : ` Beside them: ${parts.join(' and ')}, with ledgers of their own.`;
-  return html`${count(verify.compared)} ${verify.compared === 1 ? 'record' : 'records'} of ${name(hub)} were compared with ${wanted}${when}: status, status reason, authentication, tags, desired properties, edge capability and parent.${beside}`;
+  return html`${count(verify.compared)} ${verify.compared === 1 ? 'record' : 'records'} of ${named(hub)} were compared with ${wanted}${when}: status, status reason, authentication, tags, desired properties, edge capability and parent.${beside}`;
 }
 
 function errorPart({ error }: RunReport): Html | null {

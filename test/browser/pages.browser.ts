@@ -68,9 +68,9 @@ async function opened(
 async function violations(page: Page): Promise<string[]> {
   // By the protocol, so that the page's own policy does not matter, and stays as it is.
   await page.evaluate(AXE);
-  const found = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as {
-    readonly violations: readonly Violation[];
-  };
+  const found = await page.evaluate<{ readonly violations: readonly Violation[] }>(
+    'axe.run(document, { resultTypes: ["violations"] })',
+  );
   return found.violations.flatMap(({ id, nodes }) =>
     nodes.map(({ target, failureSummary }) => `${id} ${target.join(' ')}: ${failureSummary}`),
   );
@@ -84,7 +84,7 @@ const PAGES = Object.entries(REPORTS).map(([kind, { report, extras }]) => ({
 describe.each(PAGES)('the page of a $kind run', ({ html }) => {
   it.each(VIEWS)('$colorScheme, $width px wide: is quiet, fits, and shuts nobody out', async (view) => {
     const { page, faults, close } = await opened(html, view);
-    const scroll = (await page.evaluate('document.documentElement.scrollWidth')) as number;
+    const scroll = await page.evaluate<number>('document.documentElement.scrollWidth');
     expect(scroll).toBeLessThanOrEqual(view.width);
     expect(await page.locator('h1').count()).toBe(1);
     expect(await violations(page)).toEqual([]);

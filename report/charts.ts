@@ -66,9 +66,17 @@ export interface Flow {
 /** The smallest flow that is drawn, as a part of the largest: one record of a million is to be seen, too. */
 const THINNEST = 1 / 120;
 
-/** Where records came from and went to. Flows that are very small are drawn larger than they are. */
+const isThin = (flow: Flow, largest: number): boolean => flow.count < largest * THINNEST;
+
+const largestOf = (flows: readonly Flow[]): number => Math.max(...flows.map((flow) => flow.count));
+
+/** Whether some flows are so small that they are drawn larger than they are. */
+export const isWidened = (flows: readonly Flow[]): boolean =>
+  flows.some((flow) => isThin(flow, largestOf(flows)));
+
+/** Where records came from and went to. */
 export function flowChart(label: string, nodes: readonly FlowNode[], flows: readonly Flow[]): Html {
-  const largest = Math.max(...flows.map((flow) => flow.count));
+  const largest = largestOf(flows);
   const toneOf = new Map(nodes.map(({ name, tone }) => [name, tone]));
   // The flow out of a small node passes behind its label.
   const inFlow = ({ name, count: n }: FlowNode): boolean =>

@@ -1,6 +1,6 @@
 import type { Ledger } from '../registry/ledger.js';
 import type { RunReport } from '../workflows/messages.js';
-import { type Flow, type FlowNode, flowChart, type Tone } from './charts.js';
+import { type Flow, type FlowNode, flowChart, isWidened, type Tone } from './charts.js';
 import { count } from './format.js';
 import { type Html, html } from './html.js';
 import { section } from './parts.js';
@@ -31,7 +31,7 @@ export function ledgerPart(report: RunReport): Html | null {
   const drawn =
     workflow === 'snapshot' || flows.length < 2
       ? null
-      : html`<figure>${flowChart(`Flow of records: ${told.join(', ')}.`, nodes, flows)}<figcaption>Very small flows are drawn wider than they are; the numbers are exact.</figcaption></figure>`;
+      : html`<figure>${flowChart(`Flow of records: ${told.join(', ')}.`, nodes, flows)}${isWidened(flows) ? html`<figcaption>Very small flows are drawn wider than they are; the numbers are exact.</figcaption>` : null}</figure>`;
   const compared: readonly Equation[] = verify ? [['compared', verify.compared, verify, VERIFY_TERMS]] : [];
   // Those that the plan deletes are in its ledger.
   const extra = verify ? verify.extra - (comparisonOf(report) === 'verify' ? 0 : ledger.delete) : 0;

@@ -156,6 +156,8 @@ dd .name, dd .value { font-size: inherit; }
   h2, h3, caption { break-after: avoid; }
   figure, tr, .samples > li, .warnings > li, .verdict { break-inside: avoid; }
   thead { display: table-header-group; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  summary { display: none; }
   .chart .wide { display: block; }
   .chart .narrow { display: none; }
 }

@@ -1,11 +1,11 @@
-import type { JobSummary, Phase, RunReport } from '../workflows/messages.js';
+import type { JobSummary, RunReport, Stage } from '../workflows/messages.js';
 import { barChart, type Span, type Tone, timeChart } from './charts.js';
 import { count, duration } from './format.js';
 import { type Html, html, type Part } from './html.js';
 import { MOST_SHOWN, roleOf, section, table } from './parts.js';
 
 /** Phases in which a run waits, or only writes things down. */
-const QUIET: readonly Phase[] = ['preflight', 'settle', 'report'];
+const isQuiet = ({ phase }: Stage): boolean => phase === 'settle' || phase === 'report';
 
 /** When what happened, and how long it took. */
 export function timelinePart(report: RunReport): Html | null {
@@ -15,11 +15,11 @@ export function timelinePart(report: RunReport): Html | null {
   const shownStages = stages.slice(0, MOST_SHOWN);
   const shownJobs = jobs.slice(0, MOST_SHOWN);
   const spans: Span[] = [
-    ...shownStages.map(({ phase, started: at, seconds: took }) => ({
-      row: phase,
-      tone: QUIET.includes(phase) ? ('calm' as const) : ('accent' as const),
-      from: since(at),
-      seconds: took,
+    ...shownStages.map((stage) => ({
+      row: stage.phase,
+      tone: isQuiet(stage) ? ('calm' as const) : ('accent' as const),
+      from: since(stage.started),
+      seconds: stage.seconds,
     })),
     ...shownJobs.flatMap((job) =>
       job.started === undefined
@@ -35,7 +35,7 @@ export function timelinePart(report: RunReport): Html | null {
     'Timeline',
     spans.length < 2 || total === 0
       ? null
-      : html`<figure>${timeChart(words, spans, total)}<figcaption>${key('accent', 'at work')}${key('calm', 'waiting, or writing it down')}${legend(shownJobs)}</figcaption></figure>`,
+      : html`<figure>${timeChart(words, spans, total)}<figcaption>${key('accent', 'at work')}${shownStages.some(isQuiet) ? key('calm', 'waiting, or writing it down') : null}${legend(shownJobs)}</figcaption></figure>`,
     shownStages.length > 0
       ? table(
           'stages',
@@ -126,7 +126,7 @@ const LEGEND: readonly (readonly [Tone, string])[] = [
   ['bad', 'job that did not complete'],
 ];
 
-/** Records a second, whole; null where nobody knows. */
+/** Records a second, whole; null where nobody knows, or there were none. */
 export function rateOf({ lines, seconds }: JobSummary): number | null {
-  return lines === undefined || !(seconds > 0) ? null : Math.round(lines / seconds);
+  return lines && seconds > 0 ? Math.round(lines / seconds) : null;
 }

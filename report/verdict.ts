@@ -107,7 +107,7 @@ function errorPart({ error }: RunReport): Html | null {
   const { code, message, hint } = masked(error);
   return html`<div class="error"><p><code>${code}</code></p>${message
     .split('\n')
-    .map((line) => html`<p>${line}</p>`)}<p>${marked(hint)}</p></div>`;
+    .map((line) => html`<p>${line}</p>`)}<p class="next"><strong>Next</strong> ${marked(hint)}</p></div>`;
 }
 
 /** What to do now; null where nothing is to be done, or an error says it. */

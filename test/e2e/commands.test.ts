@@ -72,6 +72,11 @@ describe('a first migration, as the README tells it', () => {
         ledger: { create: 120, applied: 120, rejected: 0, uncertain: 0, unsent: 0 },
         verify: { compared: 120, match: 120, different: 0, missing: 0, extra: 0 },
       });
+      const phases = ['preflight', 'snapshot', 'transform', 'plan', 'apply', 'settle', 'verify', 'report'];
+      expect([...new Set(report.stages?.map(({ phase }) => phase))]).toEqual(phases);
+      const times = report.jobs.map(({ started = '' }) => Date.parse(started));
+      expect(times.every((time) => time > Date.parse(report.started))).toBe(true);
+      expect(report.jobs.at(-1)).toMatchObject({ type: 'export', lines: report.ledger.source });
       expect(migrated.stderr).toMatch(/^run \S+\n/);
       expect(migrated.stderr).toMatch(/^verify {5}done in /m);
       equal('old', 'new');

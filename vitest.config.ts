@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests of modules that keep nothing: they share a process, so that modules are loaded once. */
-const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure'];
+const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure', 'report'];
 
 export default defineConfig({
   test: {

@@ -5,6 +5,8 @@ import type { Connections } from '../azure/connections.js';
 export interface Deps {
   readonly connections: Connections;
   readonly client: Client;
+  /** Of hubferry. */
+  readonly version: string;
   /** How to reach a hub's queue; handed in by the worker, since activities do not import workflows. */
   readonly hubQueue: {
     readonly type: string;

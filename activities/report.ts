@@ -1,4 +1,14 @@
-import { differencesBlob, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import { log } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import {
+  differencesBlob,
+  differencesHead,
+  pageBlob,
+  runBlob,
+  SHARED_CONTAINER,
+} from '../azure/shared-container.js';
+import type { Storage } from '../azure/storage.js';
+import { readDifferences } from '../report/differences.js';
 import type { RunReport } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
 import { ownLines, workBlob } from './work.js';
@@ -12,17 +22,33 @@ export interface DifferencesInput {
   readonly partitions: number;
 }
 
-export function reportActivities({ connections }: Deps) {
+/** How long the Temporal server is asked for its version, ms: no report waits for that. */
+const PATIENCE = 2_000;
+
+export function reportActivities({ connections, client, version }: Deps) {
   return {
-    /** Writes `runs/<RUN>.json`, which outlives what the Temporal server remembers. It holds no secret. */
+    /**
+     * Writes `runs/<RUN>.json`, which outlives what the Temporal server remembers. It holds no secret. The last word of a
+     * run comes with a page for people, `reports/<RUN>.html`; where none can be made, the run goes on without.
+     */
     async writeReport(input: { account: string; report: RunReport }): Promise<void> {
       const storage = connections.storage(input.account);
       await storage.createContainer(SHARED_CONTAINER);
-      await storage.writeText(
-        SHARED_CONTAINER,
-        runBlob(input.report.run),
-        JSON.stringify(input.report, null, 2),
-      );
+      const over = input.report.ended !== null;
+      const report = over
+        ? { ...input.report, versions: { hubferry: version, server: await serverVersion(client) } }
+        : input.report;
+      await storage.writeText(SHARED_CONTAINER, runBlob(report.run), JSON.stringify(report, null, 2));
+      if (!over) return;
+      try {
+        await storage.writeText(
+          SHARED_CONTAINER,
+          pageBlob(report.run),
+          await pageOf(storage, report, version),
+        );
+      } catch (error) {
+        log.warn('the page of the report cannot be made', { run: report.run, error: String(error) });
+      }
     },
 
     /**
@@ -46,4 +72,26 @@ export function reportActivities({ connections }: Deps) {
       return { lines };
     },
   };
+}
+
+/** The report as a page. Samples of the plan are left out: they hold contents of twins, which this container never does. */
+async function pageOf(storage: Storage, report: RunReport, version: string): Promise<string> {
+  // The library that draws charts is loaded when there is something to draw.
+  const { reportPage } = await import('../report/page.js');
+  return reportPage(report, {
+    version,
+    differences: readDifferences(await differencesHead(storage, report.run)),
+  });
+}
+
+/** The version of the Temporal server; null where it does not tell. */
+async function serverVersion(client: Client): Promise<string | null> {
+  try {
+    const info = await client.withDeadline(Date.now() + PATIENCE, () =>
+      client.connection.workflowService.getSystemInfo({}),
+    );
+    return info.serverVersion || null;
+  } catch {
+    return null;
+  }
 }

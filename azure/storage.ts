@@ -259,6 +259,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ndjson: 'application/x-ndjson',
   txt: 'text/plain; charset=utf-8',
   log: 'text/plain; charset=utf-8',
+  html: 'text/html; charset=utf-8',
 };
 
 function contentTypeOf(blob: string): string {

@@ -1,51 +1,28 @@
 import type { Work } from '../registry/estimate.js';
-import type { PartLedger } from '../registry/ledger.js';
 import type { PlanSample } from '../registry/plan-sample.js';
-import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
+import {
+  comparisonOf,
+  type Equation,
+  KIND_NAMES,
+  KINDS,
+  ledgerRows,
+  masked,
+  partsOf,
+  type RunError,
+  VERIFY_TERMS,
+  verdictOf,
+  wayOn,
+} from '../report/words.js';
 import {
   type DrillResult,
   emptyReport,
   type Outcome,
-  type Parked,
   RUN_VERBS,
   type RunReport,
 } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
-
-type RunError = NonNullable<RunReport['error']>;
-
-const VERDICTS: Record<Outcome, string> = {
-  verified: 'verified: every record arrived, compared field by field',
-  differences: 'not all is as in the source',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  planned: 'planned: nothing was written',
-  done: 'done',
-  running: 'running',
-  parked: 'parked',
-  skipped: 'skipped',
-};
-
-/** What verdicts say of runs that copy nothing. */
-const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome, string>>>> = {
-  drill: {
-    verified: 'passed: the snapshot was restored, and compared field by field',
-    differences: 'not passed',
-  },
-  edit: {
-    verified: 'verified: every edit is done, compared field by field',
-    differences: 'not all is as the edits say',
-  },
-  rollback: {
-    verified: 'verified: all is as before the run, compared field by field',
-    differences: 'not all is as before the run',
-  },
-};
-
-const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
-  OWN_VERDICTS[workflow]?.[outcome] ?? VERDICTS[outcome];
 
 /**
  * The report of a run as text for a person, `width` columns wide where it can be.
@@ -114,7 +91,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.plan) lines.push(`  plan ${report.plan.slice(0, 16)}`);
   if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
-  if (report.report) lines.push(`  report ${report.report}`);
+  if (report.report) lines.push(`  report ${report.report}`, `  as a page: hubferry report ${report.run}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   for (const [host, rate] of Object.entries(report.rates ?? {}))
     lines.push(...fold(`  throttled ${host}, ${rate} a second`, width));
@@ -122,15 +99,9 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   return lines.join('\n');
 }
 
-/** The command that lets a parked run go on. */
-const wayOn = ({ run, plan }: RunReport, { reason }: Parked): string =>
-  reason === 'approval' ? `hubferry approve ${run} ${plan?.slice(0, 16)}` : `hubferry resume ${run}`;
-
-const KIND_NAMES = { device: 'devices', edge: 'edge devices', module: 'modules' } as const;
-
 /** The changes of a plan, by kind of record. */
 function kindLines(kinds: Kinds): string[] {
-  const rows = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+  const rows = KINDS.flatMap((kind) => {
     const { create = 0, update = 0, delete: remove = 0 } = kinds[kind] ?? {};
     if (create + update + remove === 0) return [];
     return [[`    ${KIND_NAMES[kind]}`, ...[create, update, remove].map(count)]];
@@ -141,7 +112,7 @@ function kindLines(kinds: Kinds): string[] {
 
 /** What does not match, by kind of record. */
 function foundLines(found: Found, width: number): string[] {
-  const kinds = (['device', 'edge', 'module'] as const).flatMap((kind) => {
+  const kinds = KINDS.flatMap((kind) => {
     const open = Object.entries(found[kind] ?? {}).filter(([name]) => name !== 'match');
     const counts = open.map(([name, n]) => `${name} ${count(n)}`);
     return counts.length === 0 ? [] : [`${KIND_NAMES[kind]} ${counts.join(', ')}`];
@@ -195,94 +166,6 @@ function workLines({ waves, exports, calls, seconds }: Work, width: number): str
         )
       : []),
   ];
-}
-
-/** What is to come after the step under way. */
-const ASKED = {
-  nothing: '',
-  pause: '; rests after this step',
-  cancel: '; ends after this step',
-} as const;
-
-/** The outcome in words, with what is open by its counts. */
-function verdictOf(report: RunReport): string {
-  const { outcome, phase, ledger, verify, warnings } = report;
-  if (outcome === 'running') return `${VERDICTS.running} (${phase}${ASKED[report.asked ?? 'nothing']})`;
-  if (outcome === 'parked' && report.parked) return `parked (${phase}): it ${report.parked.why}`;
-  if (outcome === 'verified' && verify && verify.kept > 0)
-    return `${verdict(report, outcome)}, ${count(verify.kept)} kept as they were on the target`;
-  if (outcome !== 'differences') return verdict(report, outcome);
-  const warned = (name: string): number => warnings.find(({ code }) => code === name)?.count ?? 0;
-  const open = Object.entries({
-    different: verify?.different ?? 0,
-    missing: verify?.missing ?? 0,
-    refused: ledger.refused,
-    rejected: ledger.rejected,
-    'system modules': warned('SYSTEM_MODULES_DIFFERENT'),
-    'system modules refused': ledger.systemModules.refused,
-    configurations:
-      warned('CONFIGURATIONS_MISSING') +
-      warned('CONFIGURATIONS_DIFFERENT') +
-      warned('CONFIGURATIONS_NOT_SENT'),
-    'configurations refused': ledger.configurations?.refused ?? 0,
-    'objectives missed': missedBy(report.drill),
-    'left on the scratch hub': warned('NOT_CLEANED'),
-    'changed since the run': warned('CHANGED_SINCE_RUN'),
-    'not undone': warned('NOT_UNDONE'),
-  }).flatMap(([name, n]) => (n > 0 ? [`${count(n)} ${name}`] : []));
-  return `${verdict(report, outcome)}: ${open.join(', ')}`;
-}
-
-/** How many objectives a drill has missed. */
-function missedBy(drill: DrillResult | undefined): number {
-  if (drill === undefined) return 0;
-  const { rto, rpo, objectives } = drill;
-  return [
-    objectives.rto !== null && rto > objectives.rto,
-    objectives.rpo !== null && rpo > objectives.rpo,
-  ].filter(Boolean).length;
-}
-
-/** Which comparison the counts are from: the one that made the plan, until there is another. */
-function comparisonOf({ workflow, seconds, ledger }: RunReport): string {
-  const planned = ledger.create + ledger.update + ledger.delete;
-  const before = workflow !== 'verify' && planned > 0 && seconds.phases.verify === undefined;
-  return before ? 'the target before any write' : 'verify';
-}
-
-const LEDGER_TERMS = {
-  source: ['system', 'filtered', 'refused', 'desired'],
-  desired: ['unchanged', 'kept', 'create', 'update'],
-  planned: ['applied', 'rejected', 'uncertain', 'unsent'],
-} as const;
-const VERIFY_TERMS = ['match', 'kept', 'different', 'missing'] as const;
-
-/** A count, and the counts that add up to it. */
-type Equation = readonly [name: string, sum: number, counts: object, terms: readonly string[]];
-
-/** Ledgers of what there is beside records, where there is something to carry. */
-function partsOf({ ledger }: RunReport): (readonly [name: string, ledger: PartLedger])[] {
-  const { systemModules, configurations } = ledger;
-  const parts: (readonly [string, PartLedger])[] = [['system modules', systemModules]];
-  if (configurations) parts.push(['configurations', configurations]);
-  // Reports of 0.1 have no such counts.
-  return parts.filter(([, { desired, refused }]) => desired + refused > 0);
-}
-
-function ledgerRows({
-  workflow,
-  ledger,
-}: {
-  readonly workflow: RunReport['workflow'];
-  readonly ledger: PartLedger;
-}): Equation[] {
-  const source: Equation = ['source', ledger.source, ledger, LEDGER_TERMS.source];
-  if (workflow === 'snapshot') return [source];
-  const desired: Equation = ['desired', ledger.desired, ledger, LEDGER_TERMS.desired];
-  const planned = ledger.create + ledger.update + ledger.delete;
-  const sent: Equation = ['planned', planned, ledger, LEDGER_TERMS.planned];
-  if (ledger.delete === 0) return [source, desired, sent];
-  return [source, desired, ['planned', planned, ledger, ['create', 'update', 'delete']], sent];
 }
 
 function equations(rows: readonly Equation[], width: number): string[] {
@@ -355,11 +238,6 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
   if (calls.length > 0)
     lines.push(...table([['    hub calls', 'jobs', 'polls', 'others'], ...calls], [1, 2, 3]));
   return lines;
-}
-
-/** An error as it may be shown: messages name what a user typed, which may be a secret in the wrong place. */
-function masked({ code, message, hint }: RunError): RunError {
-  return { code, message: maskSecrets(message), hint: maskSecrets(hint) };
 }
 
 /** What happened, and what to do. */

@@ -1,31 +1,4 @@
-/** 12345 → "12,345". */
-export function count(number: number): string {
-  return number.toLocaleString('en-US');
-}
-
-/** ms → "840 ms", "12.3 s", "4 min 5 s", "3 h 12 min". */
-export function duration(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/** An estimate in ms, in whole seconds: "1 s", "42 s", "4 min 5 s". */
-export function estimate(ms: number): string {
-  const seconds = Math.max(1, Math.round(ms / 1000));
-  return seconds < 60 ? `${seconds} s` : duration(seconds * 1000);
-}
-
-// oxlint-disable-next-line no-control-regex -- they are what is taken out
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
-
-/** A name from a registry as it may be shown on a terminal: control characters are escaped. */
-export function plain(name: string): string {
-  return name.replace(CONTROL, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
-}
+export { count, duration, estimate, plain } from '../report/format.js';
 
 /** A word as a shell takes it: in quotes where it must be. */
 export function shellQuote(word: string): string {

@@ -8,6 +8,7 @@ import { editCommand } from './edit.js';
 import { listCommand } from './list.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { pauseCommand, resumeCommand } from './pause.js';
+import { reportCommand } from './report.js';
 import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
@@ -35,6 +36,7 @@ export const VERBS: readonly (() => Command)[] = [
   approveCommand,
   cancelCommand,
   throttleCommand,
+  reportCommand,
   upCommand,
   downCommand,
   workerCommand,

@@ -138,6 +138,7 @@ export const ERRORS = {
   RUN_LOST: final('Run the same command again: it sends only what still differs.'),
   KEYS_NOT_FOUND: final('Only runs with a rule that makes keys have any, until they are fetched.'),
   KEYS_NOT_SAVED: final('Name another file with --keys-out; the keys are still in storage.'),
+  REPORT_NOT_SAVED: final('Name another folder with --out; the report stays in storage.'),
   INTERRUPTED: { exit: 130, retryable: false, hint: 'The same command starts again.' },
   INTERNAL: final('This is a bug in hubferry. Please report it.'),
 } as const satisfies Record<string, ErrorInfo>;

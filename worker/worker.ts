@@ -6,6 +6,7 @@ import type * as workflows from '../workflows/index.js';
 import { enqueue, hubQueueIdOf } from '../workflows/messages.js';
 import { connectClient, type TemporalAddress } from './connection.js';
 import type { Logger } from './log.js';
+import { VERSION } from './version.js';
 import { createWorkerPair, type WorkerPair, type WorkerTuning } from './worker-pair.js';
 
 export type { WorkerTuning } from './worker-pair.js';
@@ -37,6 +38,7 @@ export async function createWorkers(options: WorkersOptions): Promise<WorkerPair
     const activities = createActivities({
       connections,
       client,
+      version: VERSION,
       hubQueue: { type: HUB_QUEUE_TYPE, signal: enqueue.name, idOf: hubQueueIdOf },
     });
     const pair = await createWorkerPair({

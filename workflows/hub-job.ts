@@ -158,7 +158,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       if (ours || (await light.confirmJob({ host, account, container, type }))) {
         await light.closeJob({ host, account, container, type });
         const seconds = (Date.now() - job.since) / 1000;
-        return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, calls };
+        const started = new Date(job.since).toISOString();
+        return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, started, calls };
       }
       // It only looked like ours: our own create never arrived. Leave that job alone and submit again.
       strangers = [...strangers, job.jobId];

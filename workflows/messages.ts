@@ -144,7 +144,18 @@ export interface JobSummary {
   readonly type: 'export' | 'import';
   readonly status: string;
   readonly seconds: number;
+  /** Lines of an import; records that an export held. */
   readonly lines?: number;
+  /** When the hub took it, ISO; not in reports of 0.1. */
+  readonly started?: string;
+}
+
+/** One stretch of a run in one phase. */
+export interface Stage {
+  readonly phase: Phase;
+  /** ISO. */
+  readonly started: string;
+  readonly seconds: number;
 }
 
 export interface Warning {
@@ -251,6 +262,8 @@ export interface RunReport {
   rejected: Rejected[];
   warnings: Warning[];
   jobs: JobSummary[];
+  /** The phases in their order, repeated ones again; the last may be going on. Not in reports of 0.1. */
+  stages?: Stage[];
   hubCalls: Record<string, HubCalls>;
   /** `phases`: of those that are over. What is repeated (settle, verify) is added up. */
   seconds: { total: number; inJobs: number; phases: Partial<Record<Phase, number>> };
@@ -259,6 +272,8 @@ export interface RunReport {
   /** The file with every difference that is left, where there are some. */
   differences?: string;
   error: { code: ErrorCode; message: string; hint: string } | null;
+  /** Of hubferry and of the Temporal server, when the last word of a run was stored; only in the stored report. */
+  versions?: { readonly hubferry: string; readonly server: string | null };
 }
 
 /** The report of something that has not begun. */
@@ -308,6 +323,8 @@ export interface JobResult {
   /** The id did not come from our own create reply but was found and confirmed afterwards. */
   readonly adopted: boolean;
   readonly seconds: number;
+  /** When the hub took the job, ISO; not in histories of 0.1. */
+  readonly started?: string;
   readonly calls: HubCalls;
 }
 

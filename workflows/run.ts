@@ -22,6 +22,7 @@ import {
   type RunReport,
   runReport,
   STATE_ATTRIBUTES,
+  type Stage,
 } from './messages.js';
 import { type Proxies, proxies, stepwise } from './proxies.js';
 import { Steering } from './steering.js';
@@ -66,6 +67,7 @@ export class Run {
   #begun = false;
   #phaseSince = Date.now();
   #indexed: Partial<Pick<RunReport, 'phase' | 'outcome'>> = {};
+  readonly #stages: Stage[] = [];
 
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
     this.#input = input;
@@ -110,11 +112,17 @@ export class Run {
 
   /** Books the time of the phase until now. */
   endPhase(): void {
-    const now = Date.now();
+    const stage = this.#stage();
     const { phases } = this.report.seconds;
-    const before = phases[this.report.phase] ?? 0;
-    phases[this.report.phase] = before + (now - this.#phaseSince) / 1000;
-    this.#phaseSince = now;
+    phases[stage.phase] = (phases[stage.phase] ?? 0) + stage.seconds;
+    this.#stages.push(stage);
+    this.#phaseSince = Date.now();
+  }
+
+  /** The phase that goes on. */
+  #stage(): Stage {
+    const seconds = (Date.now() - this.#phaseSince) / 1000;
+    return { phase: this.report.phase, started: new Date(this.#phaseSince).toISOString(), seconds };
   }
 
   /**
@@ -183,11 +191,20 @@ export class Run {
       type: request.type,
       status: result.outcome,
       seconds: result.seconds,
+      ...(result.started === undefined ? {} : { started: result.started }),
       ...(request.type === 'export' || request.lines === null ? {} : { lines: request.lines }),
     });
     this.report.seconds.inJobs += result.seconds;
     this.calls(request.host, result.calls);
     if (result.adopted) this.warn('JOB_ADOPTED', 1, [`${result.jobId} on ${request.host}`]);
+  }
+
+  /** Books how many records the newest export of a hub held: its request knows only what the hub counted before. */
+  bookExported(host: string, lines: number): void {
+    const { jobs } = this.report;
+    const at = jobs.findLastIndex(({ hub, type }) => hub === host && type === 'export');
+    const job = jobs[at];
+    if (job) jobs[at] = { ...job, lines };
   }
 
   /** @throws LEDGER_UNBALANCED when the counts do not add up, so that nothing unproven is called verified. */
@@ -277,7 +294,8 @@ export class Run {
   #stamped(): RunReport {
     const end = this.report.ended ? Date.parse(this.report.ended) : Date.now();
     const total = (end - Date.parse(this.report.started)) / 1000;
-    return { ...this.report, seconds: { ...this.report.seconds, total } };
+    const stages = this.report.phase === 'ended' ? this.#stages : [...this.#stages, this.#stage()];
+    return { ...this.report, stages, seconds: { ...this.report.seconds, total } };
   }
 }
 

@@ -98,6 +98,7 @@ export async function takeSnapshot(
       ...(excludeKeys ? { keyless: true } : {}),
     });
     const taken = run.counted(host, sealed);
+    run.bookExported(host, taken.records);
     const after = run.counted(host, await light.statistics({ host }));
     // A line that is too long to be read is a device too, as far as anybody knows.
     const whole = taken.devices + taken.longLines >= Math.min(before.total, after.total);

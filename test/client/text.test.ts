@@ -49,6 +49,7 @@ describe('fold', () => {
 describe('plain', () => {
   it('shows control characters instead of obeying them, and leaves other scripts alone', () => {
     expect(plain('a\u001b[2Jb\u0007\r\n\u009bé東')).toBe('a\\x1b[2Jb\\x07\\x0d\\x0a\\x9bé東');
+    expect(plain('שלום\u202egnp.exe\u2066')).toBe('שלום\\u202egnp.exe\\u2066');
   });
 });
 

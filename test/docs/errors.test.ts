@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../../registry/errors.js';
 import { isRefusalCode } from '../../registry/refusal.js';
+import { WARNINGS } from '../../registry/warnings.js';
 import { read, section, sources } from './pages.js';
 
 const PAGE = read('docs/errors.md');
@@ -34,11 +35,16 @@ describe('docs/errors.md', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('lists every warning', () => {
+  it('lists every warning that a run gives, in the words of reports', () => {
     const used = sources(['workflows']).flatMap(({ text }) =>
       [...text.matchAll(/\.warn\(\s*'([A-Z_]+)'/g)].map(([, code = '']) => code),
     );
     expect(used.length).toBeGreaterThan(0);
-    expect(listed('## Warnings').toSorted()).toEqual([...new Set(used)].toSorted());
+    expect(Object.keys(WARNINGS).toSorted()).toEqual([...new Set(used)].toSorted());
+    const rows = section(PAGE, '## Warnings').match(/^\| `.*$/gm);
+    const known = Object.entries(WARNINGS).map(
+      ([code, { meaning, next }]) => `| \`${code}\` | ${meaning} | ${next} |`,
+    );
+    expect(rows).toEqual(known);
   });
 });

@@ -9,6 +9,7 @@ export const ROOMS = [
   'registry',
   'workflows',
   'activities',
+  'report',
   'azure',
   'config',
   'worker',

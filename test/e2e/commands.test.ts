@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -72,6 +72,11 @@ describe('a first migration, as the README tells it', () => {
         ledger: { create: 120, applied: 120, rejected: 0, uncertain: 0, unsent: 0 },
         verify: { compared: 120, match: 120, different: 0, missing: 0, extra: 0 },
       });
+      const phases = ['preflight', 'snapshot', 'transform', 'plan', 'apply', 'settle', 'verify', 'report'];
+      expect([...new Set(report.stages?.map(({ phase }) => phase))]).toEqual(phases);
+      const times = report.jobs.map(({ started = '' }) => Date.parse(started));
+      expect(times.every((time) => time > Date.parse(report.started))).toBe(true);
+      expect(report.jobs.at(-1)).toMatchObject({ type: 'export', lines: report.ledger.source });
       expect(migrated.stderr).toMatch(/^run \S+\n/);
       expect(migrated.stderr).toMatch(/^verify {5}done in /m);
       equal('old', 'new');
@@ -102,6 +107,20 @@ describe('a first migration, as the README tells it', () => {
 
       const status = await scene.json('status', report.run);
       expect(status).toMatchObject({ code: 0, report });
+
+      const saved = await scene.json('report', report.run, '--out', 'reports');
+      const [json, html] = ['json', 'html'].map((kind) => `reports/${report.run}.report.${kind}`);
+      expect(saved).toMatchObject({ code: 0, report: { ...report, files: { json, html } } });
+      const [text = '', page = ''] = [json, html].map((file) => {
+        const path = join(scene.stand.folder, file ?? '');
+        expect(statSync(path).mode & 0o777).toBe(0o600);
+        return readFileSync(path, 'utf8');
+      });
+      const server = expect.stringMatching(/^\d+\.\d+/) as unknown;
+      expect(JSON.parse(text)).toMatchObject({ ...report, versions: { server } });
+      expect(page).toContain('Every record arrived, compared field by field.');
+      const stored = await scene.storage.readText('hubferry', `reports/${report.run}.html`);
+      expect(stored).toBe(page);
     },
     PATIENCE * 2,
   );
@@ -224,7 +243,7 @@ describe('migrate', () => {
       expect(applied + unsent).toBe(30);
       const watched = await scene.hubferry('watch', begun.run);
       expect(watched).toMatchObject({ code: 3 });
-      expect(watched.stdout).toContain('parked (apply): it was paused');
+      expect(watched.stdout).toContain('parked: it was paused');
       expect(watched.stdout).toContain(`to go on: hubferry resume ${begun.run}`);
       const slow = await scene.json('throttle', begun.run, '--hub', 'new', '--rate', '1000');
       expect(slow).toMatchObject({ code: 0, report: { rates: { [begun.target ?? '']: 1_000 } } });
@@ -431,6 +450,39 @@ describe('Ctrl-C before there is a run', () => {
       expect(code).toBe(130);
       expect(stderr).toContain('INTERRUPTED: Interrupted; no run was started.');
       expect(JSON.parse(stdout)).toMatchObject({ ...members, error: { code: 'INTERRUPTED' } });
+    },
+    PATIENCE,
+  );
+});
+
+describe('report', () => {
+  const run = '20260101-000000-report';
+  const saved = (name: string): string => join(scene.stand.folder, name, `${run}.report.html`);
+
+  it(
+    'replaces its own files and no others, and follows no name in a stored report',
+    async () => {
+      await storeRun({ run, outcome: 'failed', server: 'elsewhere' });
+      const stolen = {
+        ...emptyReport({ run: '../../x', workflow: 'plan', source: 'a', target: 'b' }),
+        outcome: 'failed',
+      };
+      await scene.storage.writeText('hubferry', `runs/${run}.json`, JSON.stringify(stolen));
+      for (const _ of ['first', 'again']) {
+        const { code, stdout } = await scene.hubferry('report', run, '--out', 'here');
+        expect({ code, stdout }).toEqual({
+          code: 0,
+          stdout: `here/${run}.report.html\nhere/${run}.report.json\n`,
+        });
+      }
+      writeFileSync(saved('here'), '<p>mine</p>');
+      const refused = await scene.json('report', run, '--out', 'here');
+      expect(refused).toMatchObject({ code: 2, report: { error: { code: 'USAGE' } } });
+      expect(readFileSync(saved('here'), 'utf8')).toBe('<p>mine</p>');
+      writeFileSync(join(scene.stand.folder, 'a-file'), '');
+      const nowhere = await scene.json('report', run, '--out', 'a-file/below');
+      expect(nowhere).toMatchObject({ code: 1, report: { error: { code: 'REPORT_NOT_SAVED' } } });
+      await scene.storage.deleteBlob('hubferry', `runs/${run}.json`);
     },
     PATIENCE,
   );

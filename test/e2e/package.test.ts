@@ -73,6 +73,7 @@ const VERBS = [
   'check',
   'status',
   'list',
+  'report',
   'up',
   'down',
   'worker',

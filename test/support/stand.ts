@@ -129,6 +129,7 @@ export async function openTestStand(
       createActivities({
         connections,
         client,
+        version: '0.0.0-test',
         hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
       }),
       holds,

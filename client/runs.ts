@@ -49,6 +49,12 @@ export function checkRun(run: string): void {
   throw new HubferryError('USAGE', `"${run}" names no run; RUN looks like 20260801-120000-ab12cd.`, hint);
 }
 
+/** Of what the same command gives each time: neither its own name nor who starts it where. */
+export function digestOf(input: RunInput): string {
+  const { run: _run, server: _server, schedule: _schedule, ...rest } = input;
+  return createHash('sha256').update(JSON.stringify(rest)).digest('hex');
+}
+
 /**
  * Starts a run, or attaches to the one that has the workflow id if it was given the same input.
  *
@@ -64,9 +70,8 @@ export async function startRun(
     readonly report: RunReport;
   },
 ): Promise<StartedRun> {
-  // What the same command gives each time: neither its own name nor that of the server.
-  const { run, server: _server, ...rest } = start.input;
-  const input = createHash('sha256').update(JSON.stringify(rest)).digest('hex');
+  const { run } = start.input;
+  const input = digestOf(start.input);
   try {
     const handle = await client.workflow.start(start.workflow, {
       workflowId: start.workflowId,

@@ -5,6 +5,7 @@ import { downCommand } from './down.js';
 import { editCommand } from './edit.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { rollbackCommand } from './rollback.js';
+import { scheduleCommand } from './schedule.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
 import { listCommand, statusCommand } from './status.js';
@@ -20,6 +21,7 @@ export const VERBS: readonly (() => Command)[] = [
   rollbackCommand,
   approveCommand,
   snapshotCommand,
+  scheduleCommand,
   checkCommand,
   statusCommand,
   listCommand,

@@ -5,6 +5,7 @@ import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
 import type { Rejected } from '../registry/refusal.js';
+import type { Retention } from '../registry/retention.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { SourceChanges } from '../registry/source-changes.js';
@@ -45,6 +46,8 @@ export interface RunInput {
   readonly settings: RunSettings;
   /** The Temporal server, as its client calls it: only there can the run be asked how it stands. */
   readonly server?: string;
+  /** NAME of the schedule that starts it. Left out: none. */
+  readonly schedule?: string;
 }
 
 export type Source =
@@ -151,6 +154,10 @@ export interface RunReport {
   target: string | null;
   /** The Temporal server that runs it. */
   server?: string;
+  /** NAME of the schedule that started it. */
+  schedule?: string;
+  /** What became of the snapshots of this schedule's runs afterwards, where it says which ones are kept. */
+  retention?: { readonly removed: number; readonly kept: number };
   started: string;
   ended: string | null;
   plan: string | null;
@@ -186,7 +193,7 @@ export interface RunReport {
 
 /** The report of something that has not begun. */
 export function emptyReport(
-  what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target' | 'server'>,
+  what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target' | 'server' | 'schedule'>,
 ): RunReport {
   return {
     ...what,
@@ -295,3 +302,36 @@ export const runReport = defineQuery<RunReport>('runReport');
 
 /** Anyone → a parked run: its plan, by its hash or the first digits of it, may be carried out. */
 export const approve = defineUpdate<void, [string]>('approve');
+
+/** What the workflow ids of a schedule's `scheduled` begin with; it is the id of the schedule itself, too. */
+export const scheduleIdOf = (name: string): string => `${SCHEDULES}${name}`;
+export const SCHEDULES = 'scheduled/';
+
+/** Stands for RUN in what a schedule keeps, since every time makes its own. */
+export const RUN_PLACE = '{run}';
+
+/** What a schedule starts each time: a run as its verb would start it now. */
+export interface ScheduledInput {
+  /** NAME of the schedule. */
+  readonly schedule: string;
+  readonly workflow: string;
+  /** With RUN_PLACE where RUN belongs. */
+  readonly workflowId: string;
+  /** `run` is RUN_PLACE. */
+  readonly input: RunInput;
+  /** Digest of the input, by which a later command knows that the run is its own. */
+  readonly digest: string;
+  readonly summary: string;
+  readonly report: Pick<RunReport, 'workflow' | 'source' | 'target'>;
+  /** Which snapshots of this schedule stay. Left out: all. */
+  readonly keep?: Retention;
+  /** Whether `scheduled` fails where its run ends failed or with differences, which pauses the schedule. */
+  readonly failing: boolean;
+}
+
+/** How one time of a schedule ended. */
+export interface ScheduledEnd {
+  readonly run: string;
+  readonly outcome: Outcome;
+  readonly retention?: RunReport['retention'] | null;
+}

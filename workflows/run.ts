@@ -43,8 +43,13 @@ export class Run {
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
     this.#input = input;
     this.activities = proxies(input.settings);
-    const { run, server } = input;
-    this.report = emptyReport({ run, ...what, ...(server === undefined ? {} : { server }) });
+    const { run, server, schedule } = input;
+    this.report = emptyReport({
+      run,
+      ...what,
+      ...(server === undefined ? {} : { server }),
+      ...(schedule === undefined ? {} : { schedule }),
+    });
     setHandler(runReport, () => this.#stamped());
     const opened = (): void => {
       if (this.#gate !== null) this.#gate.open = true;

@@ -77,11 +77,11 @@ export function createdText(
 export function listedText(listed: readonly Listed[], width: number): string {
   if (listed.length === 0) return 'no schedules';
   const rows = listed.map(({ schedule: { name, next, paused }, last }) => [
-    name,
     paused ? 'paused' : next[0] === undefined ? 'never' : utc(next[0]),
     last?.outcome ?? 'no run yet',
+    name,
   ]);
-  const [head = '', ...lines] = table([['NAME', 'NEXT (UTC)', 'LAST'], ...rows]);
+  const [head = '', ...lines] = table([['NEXT (UTC)', 'LAST', 'NAME'], ...rows]);
   return [
     head,
     ...lines.flatMap((line, i) => {

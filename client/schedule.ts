@@ -38,6 +38,7 @@ const RUNS_SHOWN = 10;
 
 export function scheduleCommand(): Command {
   const schedule = new Command('schedule')
+    .helpCommand(false)
     .summary(`start ${SCHEDULABLE_VERBS} again and again`)
     .description(
       `Starts ${SCHEDULABLE_VERBS} again and again. All times are UTC. A time that is due while the run before goes ` +

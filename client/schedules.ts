@@ -27,8 +27,8 @@ import type { Session } from './session.js';
 /** Times that are missed by more than this are left out, ms. */
 export const CATCH_UP = 3_600_000;
 
-/** More runs than these are not made up at once: so many Temporal holds in line. */
-const MOST_BACKFILLED = 1_000;
+/** So many times Temporal lists, and holds in line, at most. */
+const MOST_TIMES = 1_000;
 
 /** What somebody asked a schedule to be. */
 export interface SchedulePlan {
@@ -273,11 +273,8 @@ export async function backfillSchedule(
     endTime: msToTs(to.getTime()),
   });
   const times = startTime.length;
-  if (times > MOST_BACKFILLED)
-    throw new HubferryError(
-      'USAGE',
-      `${times} times are too many: ${MOST_BACKFILLED} can be made up at once.`,
-    );
+  if (times >= MOST_TIMES)
+    throw new HubferryError('USAGE', `${MOST_TIMES} times or more are too many to be made up at once.`);
   if (times > 0)
     await client.schedule
       .getHandle(scheduleIdOf(name))

@@ -222,3 +222,18 @@ test('only the newest snapshots stay, as many as it says', async () => {
   ]);
   for (const each of [name, other]) await deleteSchedule(stand.client, each);
 });
+
+test('the server takes the cron expressions that are taken here, in UTC', async () => {
+  const first = async (cron: string): Promise<string> => {
+    const name = await schedule(['snapshot', 'old'], { cron });
+    const [next] = (await details(name)).next;
+    await deleteSchedule(stand.client, name);
+    return next?.toUTCString() ?? 'never';
+  };
+  expect(await first('30 2 29 feb *')).toMatch(/^\w+, 29 Feb \d+ 02:30:00 GMT$/);
+  expect(await first('5/20 23 * * 7')).toMatch(/^Sun, .* 23:05:00 GMT$/);
+  expect(await first('0 0-6/3 * JAN sat,Sun')).toMatch(/^(Sat|Sun), \d\d Jan \d+ 00:00:00 GMT$/);
+  // Both fields of days have to match, where other programs take either.
+  expect(await first('0 12 13 * fri')).toMatch(/^Fri, 13 /);
+  expect(await first('@weekly')).toMatch(/^Sun, .* 00:00:00 GMT$/);
+});

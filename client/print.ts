@@ -18,7 +18,7 @@ const VERDICTS: Record<Outcome, string> = {
   done: 'done',
   running: 'running',
   parked: 'parked: nothing was written yet; its plan waits for approval',
-  skipped: 'skipped',
+  skipped: 'skipped: it was not started',
 };
 
 /** What verdicts say of runs that copy nothing. */
@@ -36,6 +36,9 @@ const OWN_VERDICTS: Partial<Record<RunReport['workflow'], Partial<Record<Outcome
 const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
   OWN_VERDICTS[workflow]?.[outcome] ?? VERDICTS[outcome];
 
+const bySchedule = ({ schedule }: RunReport): string =>
+  schedule === undefined ? '' : ` · schedule ${plain(schedule)}`;
+
 /**
  * The report of a run as text for a person, `width` columns wide where it can be.
  *
@@ -44,7 +47,7 @@ const verdict = ({ workflow }: RunReport, outcome: Outcome): string =>
 export function reportText(report: RunReport, width = 80, samples: readonly PlanSample[] = []): string {
   const { ledger, verify, error } = report;
   const lines = [
-    `run ${report.run} · ${report.workflow}`,
+    ...fold(`run ${report.run} · ${report.workflow}${bySchedule(report)}`, width),
     ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
     '',
     ...fold(`  ${verdictOf(report)}`, width),
@@ -52,7 +55,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   ];
   if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
   // Nothing was counted yet; an empty hub that was moved to its end is another matter.
-  const uncounted = ledger.source === 0 && (report.outcome === 'running' || report.outcome === 'failed');
+  const uncounted = ledger.source === 0 && ['running', 'failed', 'skipped'].includes(report.outcome);
   if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
   for (const [name, part] of partsOf(report))
     lines.push(`  ${name}`, ...equations(ledgerRows({ workflow: report.workflow, ledger: part }), width));
@@ -100,6 +103,10 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.plan) lines.push(`  plan ${report.plan.slice(0, 16)}`);
   if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
+  if (report.retention) {
+    const { removed, kept } = report.retention;
+    lines.push(`  snapshots of its schedule: ${count(removed)} removed, ${count(kept)} kept`);
+  }
   if (report.report) lines.push(`  report ${report.report}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   if (report.outcome === 'parked' && report.plan)

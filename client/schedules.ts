@@ -117,11 +117,13 @@ export async function createSchedule(
 /** What the server says to a request that it does not take; null for other faults. */
 function refusalOf(error: unknown): string | null {
   const cause = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) && cause.code === INVALID_ARGUMENT ? cause.details : null;
+  if (!isGrpcServiceError(cause)) return null;
+  const code: number = cause.code;
+  return code === INVALID_ARGUMENT ? cause.details : null;
 }
 
 /** gRPC status code. */
-const INVALID_ARGUMENT: number = 3;
+const INVALID_ARGUMENT = 3;
 
 /** A schedule as it stands. */
 export interface Scheduled {

@@ -64,9 +64,19 @@ it(
 it(
   'a schedule says how long it lives, and keeps the server from being idle',
   async () => {
-    const create = await hubferry(
-      ...['schedule', 'create', 'nightly', '--every', '1d', '--config', config, '--', 'snapshot', 'old'],
-    ).ended;
+    const words = [
+      'schedule',
+      'create',
+      'nightly',
+      '--every',
+      '1d',
+      '--config',
+      config,
+      '--',
+      'snapshot',
+      'old',
+    ];
+    const create = await hubferry(...words).ended;
     expect(create).toMatchObject({ code: 0, stderr: '' });
     expect(create.stdout).toMatch(
       /^schedule nightly: snapshot old\n {2}every 1 d \(UTC\)\n {2}first time .* UTC\n/,

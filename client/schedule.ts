@@ -5,6 +5,8 @@ import type { Retention } from '../registry/retention.js';
 import { maskSecrets } from '../registry/secrets.js';
 import type { RunReport } from '../workflows/messages.js';
 import { checkCron } from './cron.js';
+import { fail } from './fail.js';
+import { onInterrupt } from './interrupt.js';
 import { type FileOptions, withFileOptions } from './options.js';
 import { printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
@@ -102,6 +104,15 @@ function createCommand(): Command {
 async function create(name: string, words: readonly string[], options: CreateOptions): Promise<void> {
   const { config, plan } = await planOf(name, words, options);
   await withSession(config, async (session) => {
+    onInterrupt(() =>
+      fail(
+        new HubferryError(
+          'INTERRUPTED',
+          'Interrupted; the schedule may have been made.',
+          '`hubferry schedule list` shows it.',
+        ),
+      ),
+    );
     await createSchedule(session, plan);
     const made = await describeSchedule(session.client, name);
     const text = createdText(made, config.temporal === null, widthOf(process.stdout));

@@ -30,7 +30,7 @@ const SCHEDULED_TIME = defineSearchAttributeKey('TemporalScheduledStartTime', 'D
 const RUN_KEY = defineSearchAttributeKey(RUN_ATTRIBUTE, 'KEYWORD');
 
 /** Ends of a run after which older snapshots may go. */
-const GOOD: readonly Outcome[] = ['done', 'verified', 'planned'];
+const GOOD: readonly Outcome[] = ['done', 'verified'];
 
 /** Ends of a run that pause a schedule with --pause-on-failure. */
 const BAD: readonly Outcome[] = ['failed', 'differences'];

@@ -15,10 +15,10 @@ export interface Recurring {
   readonly every: number;
   /** How long the hub lets each job wait. */
   readonly job: number;
-  /** From when to when, after the schedule was made, server and worker are dead. */
-  readonly outage: { readonly from: number; readonly to: number };
+  /** From when, after the schedule was made, and for how long server and worker are dead. */
+  readonly outage: { readonly from: number; readonly lasts: number };
   /** A second outage, with a catch-up window so short that times are missed for good. */
-  readonly beyond?: { readonly from: number; readonly to: number; readonly window: number };
+  readonly beyond?: { readonly from: number; readonly lasts: number; readonly window: number };
   /** It goes on for so long at least, and until so many runs have started. */
   readonly total: number;
   readonly runs: number;
@@ -67,15 +67,15 @@ export async function recurs({
     expect(await create.ended).toMatchObject({ code: 0 });
     const made = Date.now();
     const sleepUntil = (moment: number): Promise<void> => pause(Math.max(0, made + moment - Date.now()));
-    const dies = async (from: number, to: number): Promise<void> => {
+    const die = async ({ from, lasts }: Recurring['outage']): Promise<void> => {
       await sleepUntil(from);
       worker.kill('SIGKILL');
       stand.temporal.kill();
-      await sleepUntil(to);
+      await pause(lasts);
       await stand.restartTemporal();
       worker = await stand.worker(['--sticky', '0.5']);
     };
-    await dies(outage.from, outage.to);
+    await die(outage);
     if (beyond) {
       await sleepUntil(beyond.from - 1_000);
       expect((await until('it answers', details, PATIENCE)).counts.missed).toBe(0);
@@ -83,7 +83,7 @@ export async function recurs({
         ...same,
         policies: { ...policies, catchupWindow: beyond.window },
       }));
-      await dies(beyond.from, beyond.to);
+      await die(beyond);
     }
     await sleepUntil(total);
     await until('enough runs', async () => (await details()).counts.started >= least, PATIENCE);

@@ -6,7 +6,7 @@ test('a schedule goes on when server and worker are killed: no run beside anothe
   const { schedule } = await recurs({
     every: 1_000,
     job: 1_200,
-    outage: { from: 2_000, to: 3_500 },
+    outage: { from: 2_000, lasts: 1_500 },
     total: 6_000,
     runs: 3,
   });

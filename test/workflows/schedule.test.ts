@@ -112,6 +112,7 @@ test('a trigger starts one run at a time; the same name is taken', async () => {
       await schedule(['snapshot', 'old']);
     })(),
   ).rejects.toMatchObject({ code: 'SCHEDULE_EXISTS' });
+  await pauseSchedule(stand.client, name, 'it can be triggered all the same');
   expect(await triggerSchedule(stand.client, name)).toBe('started');
   expect(await triggerSchedule(stand.client, name)).toBe('skipped');
   expect(await ended(name, 1)).toHaveLength(1);
@@ -220,6 +221,22 @@ test('only the newest snapshots stay, as many as it says', async () => {
     { removed: 1, kept: 1 },
   ]);
   for (const each of [name, other]) await deleteSchedule(stand.client, each);
+});
+
+test('the policies are as asked for', async () => {
+  const name = await schedule(['snapshot', 'old'], {
+    overlap: 'buffer-one',
+    pauseOnFailure: true,
+    jitter: 60_000,
+    keepAge: 5_000,
+  });
+  expect(await details(name)).toMatchObject({
+    overlap: 'buffer-one',
+    pauseOnFailure: true,
+    catchUp: 3_600_000,
+    note: { command: 'snapshot old', when: { cron: '0 0 29 2 *' }, jitter: 60_000, keep: { age: 5_000 } },
+  });
+  await deleteSchedule(stand.client, name);
 });
 
 test('the server takes the cron expressions that are taken here, in UTC', async () => {

@@ -1,9 +1,8 @@
-import { RUNS, SHARED_CONTAINER } from '../azure/shared-container.js';
-import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
 import type { RunReport } from '../workflows/messages.js';
 import { manifestIn, type SnapshotInfo } from './backup-export.js';
 import type { Deps } from './deps.js';
+import { reportsIn } from './reports.js';
 
 /** A drill that may have left something on its scratch hub, and that hub's snapshot from before it. */
 export interface FormerDrill {
@@ -64,27 +63,4 @@ export function drillActivities({ connections }: Deps) {
       );
     },
   };
-}
-
-/** The stored reports of all runs, newest first; what is no report is left out. */
-async function reportsIn(storage: Storage): Promise<RunReport[]> {
-  const reports: RunReport[] = [];
-  for await (const { name } of storage.list(SHARED_CONTAINER, RUNS)) {
-    const report = reportOf((await storage.readText(SHARED_CONTAINER, name)) ?? '');
-    if (report !== null) reports.push(report);
-  }
-  return reports.toSorted((a, b) => (a.started < b.started ? 1 : -1));
-}
-
-/** Anybody who may write to the account can have put it there. */
-function reportOf(text: string): RunReport | null {
-  try {
-    const report = JSON.parse(text) as Partial<RunReport> | null;
-    const texts = [report?.run, report?.workflow, report?.source, report?.started];
-    return texts.every((member) => typeof member === 'string') && report?.snapshots
-      ? (report as RunReport)
-      : null;
-  } catch {
-    return null;
-  }
 }

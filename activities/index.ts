@@ -20,6 +20,7 @@ import { preflightActivities } from './preflight.js';
 import { recheckActivities } from './recheck.js';
 import { reconcileActivities } from './reconcile.js';
 import { reportActivities } from './report.js';
+import { retentionActivities } from './retention.js';
 import { transformActivities } from './transform.js';
 import { undoActivities } from './undo.js';
 import { undoConfigurationsActivities } from './undo-configurations.js';
@@ -52,6 +53,7 @@ export function createActivities(deps: Deps) {
     ...edgeActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),
+    ...retentionActivities(deps),
   });
 }
 

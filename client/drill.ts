@@ -7,10 +7,10 @@ import type { Rule } from '../registry/rules.js';
 import { type DrillInput, writerIdOf } from '../workflows/messages.js';
 import { rulesOf, SNAPSHOT, sourceOf } from './migrate.js';
 import { type RunOptions, withRunOptions } from './options.js';
-import { conduct, type Start } from './run.js';
+import { AT_ONCE, type Start, type Then } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
-export interface DrillOptions extends RunOptions {
+interface DrillOptions extends RunOptions {
   readonly latest: boolean;
   readonly canary?: string;
   readonly rules?: string;
@@ -20,7 +20,7 @@ export interface DrillOptions extends RunOptions {
   readonly rpo?: number;
 }
 
-export function drillCommand(): Command {
+export function drillCommand(then: Then = AT_ONCE): Command {
   return withRunOptions(
     new Command('drill')
       .summary('prove that a snapshot can be restored, on a scratch hub')
@@ -52,12 +52,12 @@ export function drillCommand(): Command {
     )
     .action(async (source: string, scratch: string, options: DrillOptions) => {
       const config = configOf(options);
-      await conduct(config, options, drillStart(config, source, scratch, options));
+      await then.conduct(config, options, drillStart(config, source, scratch, options));
     });
 }
 
 /** What `drill` starts. @throws HubferryError USAGE, HUB_UNKNOWN, HUB_NOT_SCRATCH, … as far as the configuration tells */
-export function drillStart(
+function drillStart(
   config: Config,
   source: string,
   scratch: string,

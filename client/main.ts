@@ -25,7 +25,11 @@ export function program(): Command {
         '            130 Ctrl-C (a run that was started goes on)',
     );
   for (const verb of VERBS) hubferry.addCommand(verb());
-  for (const command of [hubferry, ...hubferry.commands]) {
+  for (const command of [
+    hubferry,
+    ...hubferry.commands,
+    ...hubferry.commands.flatMap((verb) => verb.commands),
+  ]) {
     command.exitOverride();
     command.showHelpAfterError('(add --help for the options)');
     command.configureHelp({ helpWidth: 80, optionDescription });

@@ -4,11 +4,10 @@ import { HubferryError } from '../registry/errors.js';
 import { REGENERATE_KEYS } from '../registry/rules.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
-import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
 import { deletesAtMost, type RunOptions, withApproveOption, withRunOptions } from './options.js';
 import { checkPlan, findPlan } from './plans.js';
-import { conduct } from './run.js';
+import { AT_ONCE, type Then } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
 interface RuleOptions {
@@ -34,7 +33,7 @@ type VerifyOptions = RunOptions & RuleOptions & Pick<MigrateOptions, 'recheckSou
 
 export const SNAPSHOT = 'snapshot:';
 
-export function migrateCommand(): Command {
+export function migrateCommand(then: Then = AT_ONCE): Command {
   return withApproveOption(
     policyOptions(
       new Command('migrate')
@@ -67,7 +66,7 @@ export function migrateCommand(): Command {
         '  hubferry migrate old new --plan 9f86d081884c7d65',
     )
     .action((source: string, target: string, options: MigrateOptions) =>
-      start('migrate', source, target, options),
+      start(then, 'migrate', source, target, options),
     );
 }
 
@@ -81,11 +80,11 @@ export function planCommand(): Command {
   )
     .addHelpText('after', '\nExample:\n  hubferry plan old new')
     .action((source: string, target: string, options: MigrateOptions) =>
-      start('plan', source, target, options),
+      start(AT_ONCE, 'plan', source, target, options),
     );
 }
 
-export function verifyCommand(): Command {
+export function verifyCommand(then: Then = AT_ONCE): Command {
   return ruleOptions(
     new Command('verify')
       .summary('compare two registries field by field; read only')
@@ -99,7 +98,7 @@ export function verifyCommand(): Command {
       '\nExamples:\n  hubferry verify old new --json\n  hubferry verify old new --recheck-source',
     )
     .action((source: string, target: string, options: VerifyOptions) =>
-      start('verify', source, target, {
+      start(then, 'verify', source, target, {
         ...options,
         existing: 'fail',
         extra: 'keep',
@@ -164,6 +163,7 @@ function policyOptions(command: Command): Command {
 }
 
 async function start(
+  then: Then,
   goal: MigrateInput['goal'],
   source: string,
   target: string,
@@ -182,7 +182,7 @@ async function start(
   const rules = rulesOf(options);
   refuseExisting(options.keysOut);
   if (goal === 'migrate' && options.extra === 'delete' && !options.yes && options.approve !== true) {
-    await confirm(`Records that only ${target} has will be deleted.`, '--extra delete asks first');
+    await then.confirm(`Records that only ${target} has will be deleted.`, '--extra delete asks first');
   }
   storageWithinReach(config, from.kind === 'hub' ? [from.host, to.host] : [to.host]);
   const report = {
@@ -193,7 +193,7 @@ async function start(
   const plan = options.plan === undefined ? null : checkPlan(options.plan);
   const planned = plan === null ? {} : { planned: await findPlan(config, plan, report) };
   const { existing, extra, maxDelete = null, strict } = options;
-  await conduct(config, options, {
+  await then.conduct(config, options, {
     workflow: 'migrate',
     workflowId: (run) => (goal === 'migrate' ? writerIdOf(to.host) : readerIdOf(goal, run)),
     input: (base): MigrateInput => ({

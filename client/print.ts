@@ -24,6 +24,9 @@ import {
 } from '../workflows/messages.js';
 import { count, duration, estimate, fold, plain, table } from './text.js';
 
+const bySchedule = ({ schedule }: RunReport): string =>
+  schedule === undefined ? '' : ` · schedule ${plain(schedule)}`;
+
 /**
  * The report of a run as text for a person, `width` columns wide where it can be.
  *
@@ -32,7 +35,7 @@ import { count, duration, estimate, fold, plain, table } from './text.js';
 export function reportText(report: RunReport, width = 80, samples: readonly PlanSample[] = []): string {
   const { ledger, verify, error } = report;
   const lines = [
-    `run ${report.run} · ${report.workflow}`,
+    ...fold(`run ${report.run} · ${report.workflow}${bySchedule(report)}`, width),
     ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
     '',
     ...fold(`  ${verdictOf(report)}`, width),
@@ -40,7 +43,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   ];
   if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
   // Nothing was counted yet; an empty hub that was moved to its end is another matter.
-  const uncounted = ledger.source === 0 && (report.outcome === 'running' || report.outcome === 'failed');
+  const uncounted = ledger.source === 0 && ['running', 'failed', 'skipped'].includes(report.outcome);
   if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
   for (const [name, part] of partsOf(report))
     lines.push(`  ${name}`, ...equations(ledgerRows({ workflow: report.workflow, ledger: part }), width));
@@ -91,6 +94,10 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.plan) lines.push(`  plan ${report.plan.slice(0, 16)}`);
   if (report.snapshots.source) lines.push(`  source snapshot ${report.snapshots.source}`);
   if (report.snapshots.target) lines.push(`  target snapshot ${report.snapshots.target}`);
+  if (report.retention) {
+    const { removed, kept } = report.retention;
+    lines.push(`  snapshots of its schedule: ${count(removed)} removed, ${count(kept)} kept`);
+  }
   if (report.report) lines.push(`  report ${report.report}`, `  as a page: hubferry report ${report.run}`);
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   for (const [host, rate] of Object.entries(report.rates ?? {}))

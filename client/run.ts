@@ -2,6 +2,7 @@ import type { Config } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { PlanSample } from '../registry/plan-sample.js';
 import { emptyReport, type RunInput, type RunReport } from '../workflows/messages.js';
+import { confirm } from './confirm.js';
 import { fail } from './fail.js';
 import { follow } from './follow.js';
 import { offInterrupt, onInterrupt } from './interrupt.js';
@@ -32,6 +33,16 @@ export interface Luggage {
   readonly put: (run: string) => Promise<void>;
   readonly drop: (run: string) => Promise<void>;
 }
+
+/** What becomes of a verb's command line once it is read and found right. */
+export interface Then {
+  /** Asks before what cannot be taken back. */
+  readonly confirm: typeof confirm;
+  readonly conduct: (config: Config, options: RunOptions, start: Start<RunInput>) => Promise<void>;
+}
+
+/** It is carried out at once. */
+export const AT_ONCE: Then = { confirm, conduct };
 
 /**
  * Starts a run (or attaches to the same one), follows it to its end and prints it. Ctrl-C leaves the run going and says

@@ -5,31 +5,13 @@ import {
   type WorkflowHandle,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { RUNS, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { openStorage } from '../azure/storage.js';
 import { type Config, storageOf } from '../config/index.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
-import {
-  RUN_ATTRIBUTE,
-  type RunInput,
-  type RunReport,
-  readerIdOf,
-  STATE_ATTRIBUTES,
-  TASK_QUEUE,
-  writerIdOf,
-} from '../workflows/messages.js';
+import { attributesOf } from '../workflows/attributes.js';
+import { type RunInput, type RunReport, readerIdOf, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
 import type { Session } from './session.js';
-
-/** The attributes that a run begins with, for Temporal's index. All are registered by the worker. */
-function attributesOf({ run, phase, source, target, outcome }: RunReport): SearchAttributePair[] {
-  const state = Object.entries({ phase, source, target: target ?? '', outcome });
-  const names: Readonly<Record<string, string>> = STATE_ATTRIBUTES;
-  return [
-    [RUN_ATTRIBUTE, run] as const,
-    ...state.map(([key, value]) => [names[key] ?? '', value] as const),
-  ].map(([name, value]) => ({ key: defineSearchAttributeKey(name, 'KEYWORD'), value }));
-}
 
 /** A run of this client, or one that was there already. */
 export interface StartedRun {
@@ -58,6 +40,12 @@ export function checkRun(run: string): void {
   throw new HubferryError('USAGE', `"${run}" names no run; RUN looks like 20260801-120000-ab12cd.`, hint);
 }
 
+/** Of what the same command gives each time: neither its own name nor who starts it where. */
+export function digestOf(input: RunInput): string {
+  const { run: _run, server: _server, schedule: _schedule, ...rest } = input;
+  return createHash('sha256').update(JSON.stringify(rest)).digest('hex');
+}
+
 /**
  * Starts a run, or attaches to the one that has the workflow id if it was given the same input.
  *
@@ -73,9 +61,8 @@ export async function startRun(
     readonly report: RunReport;
   },
 ): Promise<StartedRun> {
-  // What the same command gives each time: neither its own name nor that of the server.
-  const { run, server: _server, ...rest } = start.input;
-  const input = createHash('sha256').update(JSON.stringify(rest)).digest('hex');
+  const { run } = start.input;
+  const input = digestOf(start.input);
   try {
     const handle = await client.workflow.start(start.workflow, {
       workflowId: start.workflowId,

@@ -2,10 +2,10 @@ import { Command } from 'commander';
 import { hubOf } from '../config/index.js';
 import { readerIdOf, type SnapshotInput } from '../workflows/messages.js';
 import { type RunOptions, withRunOptions } from './options.js';
-import { conduct } from './run.js';
+import { AT_ONCE, type Then } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
-export function snapshotCommand(): Command {
+export function snapshotCommand(then: Then = AT_ONCE): Command {
   return withRunOptions(
     new Command('snapshot')
       .summary('copy the registry of HUB into storage; prints the snapshot’s id')
@@ -23,7 +23,7 @@ export function snapshotCommand(): Command {
       const config = configOf(options);
       const { host } = hubOf(config, alias);
       storageWithinReach(config, [host]);
-      await conduct(config, options, {
+      await then.conduct(config, options, {
         workflow: 'snapshot',
         workflowId: (run) => readerIdOf('snapshot', run),
         input: (base): SnapshotInput => ({

@@ -10,6 +10,7 @@ import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { pauseCommand, resumeCommand } from './pause.js';
 import { reportCommand } from './report.js';
 import { rollbackCommand } from './rollback.js';
+import { scheduleCommand } from './schedule.js';
 import { simulatorCommand } from './simulator.js';
 import { snapshotCommand } from './snapshot.js';
 import { statusCommand } from './status.js';
@@ -27,6 +28,7 @@ export const VERBS: readonly (() => Command)[] = [
   rollbackCommand,
   snapshotCommand,
   drillCommand,
+  scheduleCommand,
   checkCommand,
   statusCommand,
   listCommand,

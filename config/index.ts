@@ -12,4 +12,4 @@ export {
   type Tier,
 } from './model.js';
 export { faultIn, loadRules, twinPathText } from './rules.js';
-export { configJsonSchema } from './schema.js';
+export { configJsonSchema, NAME } from './schema.js';

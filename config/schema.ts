@@ -6,12 +6,10 @@ import { TIERS } from './model.js';
 import { settingsSchema } from './settings.js';
 
 /** Aliases stand on the command line next to `snapshot:ID` and in file names, so neither `:` nor `/` is in them. */
-const alias = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-    'an alias has up to 64 letters, digits, dots, dashes and underscores',
-  );
+/** A name that a user chooses, for a hub or a schedule. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const alias = z.string().regex(NAME, 'an alias has up to 64 letters, digits, dots, dashes and underscores');
 
 /** The resource id of a user-assigned managed identity. */
 const IDENTITY =

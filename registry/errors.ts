@@ -134,6 +134,8 @@ export const ERRORS = {
   STEP_TIMED_OUT: final(
     'Look at the workers (is one on the transfer queue?), then run the same command again.',
   ),
+  SCHEDULE_EXISTS: final('Use another name, or `hubferry schedule delete NAME` first.'),
+  SCHEDULE_NOT_FOUND: final('`hubferry schedule list` shows the schedules.'),
   RUN_NOT_FOUND: final('`hubferry list` shows the runs.'),
   RUN_LOST: final('Run the same command again: it sends only what still differs.'),
   KEYS_NOT_FOUND: final('Only runs with a rule that makes keys have any, until they are fetched.'),

@@ -15,7 +15,7 @@ const VERDICTS: Record<Outcome, string> = {
   done: 'done',
   running: 'running',
   parked: 'parked',
-  skipped: 'skipped',
+  skipped: 'skipped: it was not started',
 };
 
 /** What verdicts say of runs that copy nothing. */

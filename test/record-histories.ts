@@ -4,13 +4,21 @@ import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { generateFleet } from '../simulator/index.js';
-import { applyIdOf, hubQueueIdOf, type RunReport, readerIdOf } from '../workflows/messages.js';
+import {
+  applyIdOf,
+  hubQueueIdOf,
+  RUN_PLACE,
+  type RunReport,
+  readerIdOf,
+  type ScheduledInput,
+  type SnapshotInput,
+} from '../workflows/messages.js';
 import { startServices } from './support/services.js';
 import { FAST, openTestStand, type TestStand, testRun } from './support/stand.js';
 
 /**
- * Records the histories that test/replay.test.ts replays: `npm run record-histories`. Run it when a version is released
- * or a scenario is added; a history of a released version is never recorded again, since runs that it stands for may
+ * Records the histories that test/replay.test.ts replays: `npm run record-histories`, or with the names of scenarios after
+ * `--` only those. Run it when a version is released or a scenario is added; a history of a released version is never recorded again, since runs that it stands for may
  * still be open somewhere.
  */
 const FOLDER = fileURLToPath(new URL('./histories', import.meta.url));
@@ -63,6 +71,13 @@ const scenarios: Record<string, Scenario> = {
     await handle.result();
     return { snapshot: handle };
   },
+  'snapshot by schedule': async (stand) => ({ scheduled: await scheduledSnapshot(stand, 'snapshot/{run}') }),
+  'schedule skipped': async (stand) => {
+    const handle = await stand.migrate(SMALL);
+    const skipped = await scheduledSnapshot(stand, handle.workflowId);
+    await handle.result();
+    return { scheduled: skipped };
+  },
   check: async (stand) => {
     const hosts = [...stand.config.hubs.values()].map(({ host }) => host);
     const handle = await stand.client.workflow.start('check', {
@@ -74,6 +89,35 @@ const scenarios: Record<string, Scenario> = {
     return { check: handle };
   },
 };
+
+/** One time of a schedule to its end. */
+async function scheduledSnapshot(stand: TestStand, workflowId: string): Promise<WorkflowHandle> {
+  const host = stand.config.hubs.get('old')?.host ?? '';
+  const snapshot: SnapshotInput = {
+    run: RUN_PLACE,
+    account: stand.storage.account,
+    settings: FAST,
+    source: { kind: 'hub', host },
+  };
+  const input: ScheduledInput = {
+    schedule: 'nightly',
+    workflow: 'snapshot',
+    workflowId,
+    input: snapshot,
+    digest: '',
+    summary: 'snapshot old',
+    report: { workflow: 'snapshot', source: host, target: null },
+    keep: { count: 1 },
+    failing: true,
+  };
+  const handle = await stand.client.workflow.start('scheduled', {
+    workflowId: `scheduled/nightly-${testRun()}`,
+    taskQueue: stand.taskQueue,
+    args: [input],
+  });
+  await handle.result();
+  return handle;
+}
 
 /** Compact, and without this machine's paths in stack traces. */
 function portable(history: string): string {
@@ -93,9 +137,11 @@ async function finished(stand: TestStand, handle: WorkflowHandle): Promise<Recor
   };
 }
 
+const asked = process.argv.slice(2);
 const started = await startServices();
 try {
   for (const [name, scenario] of Object.entries(scenarios)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
     const stand = await openTestStand(started.services);
     try {
       for (const [workflow, handle] of Object.entries(await scenario(stand))) {

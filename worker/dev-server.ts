@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HubferryError } from '../registry/errors.js';
-import { RUN_ATTRIBUTE, STATE_ATTRIBUTES } from '../workflows/messages.js';
+import { ATTRIBUTES } from '../workflows/attributes.js';
 import { bareEnvironment } from './bare-environment.js';
 import { lastLine, logSize, withLog } from './log-file.js';
 import { freePort, isPortFree, isPortOpen } from './port.js';
@@ -15,10 +15,9 @@ export type SearchAttributeType = 'Keyword' | 'KeywordList' | 'Text' | 'Int' | '
  * The search attributes of hubferry's runs. All must be registered: one that is not fails the start of a run, or its
  * workflow task for ever. They are stored in clear, so never an id of a device.
  */
-export const SEARCH_ATTRIBUTES: Readonly<Record<string, SearchAttributeType>> = {
-  [RUN_ATTRIBUTE]: 'Keyword',
-  ...Object.fromEntries(Object.values(STATE_ATTRIBUTES).map((name) => [name, 'Keyword'])),
-};
+export const SEARCH_ATTRIBUTES: Readonly<Record<string, SearchAttributeType>> = Object.fromEntries(
+  ATTRIBUTES.map((name) => [name, 'Keyword']),
+);
 
 /** The namespace that a development server makes by itself. */
 export const DEV_NAMESPACE = 'default';

@@ -6,4 +6,5 @@ export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';
 export { rollback } from './rollback.js';
+export { scheduled } from './scheduled.js';
 export { snapshot } from './snapshot.js';

@@ -5,6 +5,7 @@ import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
 import type { Rejected } from '../registry/refusal.js';
+import type { Retention } from '../registry/retention.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { SourceChanges } from '../registry/source-changes.js';
@@ -35,17 +36,6 @@ export const editsContainer = (run: string): string => `hf-${run}-edits`;
 /** In that container: a line of JSON for each edit. */
 export const EDITS_BLOB = 'edits.jsonl';
 
-/** Keyword search attribute that holds a run's RUN. */
-export const RUN_ATTRIBUTE = 'HubferryRun';
-
-/** Keyword search attributes that say of a run how it stands, for lists of the Temporal UI. */
-export const STATE_ATTRIBUTES = {
-  phase: 'HubferryPhase',
-  source: 'HubferrySource',
-  target: 'HubferryTarget',
-  outcome: 'HubferryOutcome',
-} as const;
-
 /** What every run is given. Hosts and the storage account, never aliases and never a secret. */
 export interface RunInput {
   readonly run: string;
@@ -53,6 +43,8 @@ export interface RunInput {
   readonly settings: RunSettings;
   /** The Temporal server, as its client calls it: only there can the run be asked how it stands. */
   readonly server?: string;
+  /** NAME of the schedule that starts it. Left out: none. */
+  readonly schedule?: string;
 }
 
 export type Source =
@@ -235,6 +227,10 @@ export interface RunReport {
   target: string | null;
   /** The Temporal server that runs it. */
   server?: string;
+  /** NAME of the schedule that started it. */
+  schedule?: string;
+  /** What became of the snapshots of this schedule's runs afterwards, where it says which ones are kept. */
+  retention?: { readonly removed: number; readonly kept: number };
   started: string;
   ended: string | null;
   plan: string | null;
@@ -278,7 +274,7 @@ export interface RunReport {
 
 /** The report of something that has not begun. */
 export function emptyReport(
-  what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target' | 'server'>,
+  what: Pick<RunReport, 'run' | 'workflow' | 'source' | 'target' | 'server' | 'schedule'>,
 ): RunReport {
   return {
     ...what,
@@ -406,3 +402,36 @@ export const resume = defineUpdate<void>('resume');
 export const cancel = defineUpdate<Effect, [{ readonly now: boolean }]>('cancel');
 /** Records a second that a host is sent at most; null: as many as it takes. */
 export const throttle = defineUpdate<void, [string, number | null]>('throttle');
+
+/** What the workflow ids of a schedule's `scheduled` begin with; it is the id of the schedule itself, too. */
+export const scheduleIdOf = (name: string): string => `${SCHEDULES}${name}`;
+export const SCHEDULES = 'scheduled/';
+
+/** Stands for RUN in what a schedule keeps, since every time makes its own. */
+export const RUN_PLACE = '{run}';
+
+/** What a schedule starts each time: a run as its verb would start it now. */
+export interface ScheduledInput {
+  /** NAME of the schedule. */
+  readonly schedule: string;
+  readonly workflow: string;
+  /** With RUN_PLACE where RUN belongs. */
+  readonly workflowId: string;
+  /** `run` is RUN_PLACE. */
+  readonly input: RunInput;
+  /** Digest of the input, by which a later command knows that the run is its own. */
+  readonly digest: string;
+  readonly summary: string;
+  readonly report: Pick<RunReport, 'workflow' | 'source' | 'target'>;
+  /** Which snapshots of this schedule stay. Left out: all. */
+  readonly keep?: Retention;
+  /** Whether `scheduled` fails where its run ends failed or with differences, which pauses the schedule. */
+  readonly failing: boolean;
+}
+
+/** How one time of a schedule ended. */
+export interface ScheduledEnd {
+  readonly run: string;
+  readonly outcome: Outcome;
+  readonly retention?: RunReport['retention'] | null;
+}

@@ -1,4 +1,3 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ApplicationFailure,
   CancellationScope,
@@ -11,6 +10,7 @@ import {
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
 import { SAMPLES } from '../registry/totals.js';
+import { stateOf } from './attributes.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
@@ -21,14 +21,10 @@ import {
   type RunInput,
   type RunReport,
   runReport,
-  STATE_ATTRIBUTES,
   type Stage,
 } from './messages.js';
 import { type Proxies, proxies, stepwise } from './proxies.js';
 import { Steering } from './steering.js';
-
-const PHASE = defineSearchAttributeKey(STATE_ATTRIBUTES.phase, 'KEYWORD');
-const OUTCOME = defineSearchAttributeKey(STATE_ATTRIBUTES.outcome, 'KEYWORD');
 
 /** What a report says of the work of a run, and of nothing else that it does. */
 const OWN = [
@@ -71,8 +67,13 @@ export class Run {
 
   constructor(input: RunInput, what: Pick<RunReport, 'workflow' | 'source' | 'target'>) {
     this.#input = input;
-    const { run, server } = input;
-    this.report = emptyReport({ run, ...what, ...(server === undefined ? {} : { server }) });
+    const { run, server, schedule } = input;
+    this.report = emptyReport({
+      run,
+      ...what,
+      ...(server === undefined ? {} : { server }),
+      ...(schedule === undefined ? {} : { schedule }),
+    });
     setHandler(runReport, () => this.#stamped());
     this.#activities = proxies(input.settings);
     this.steering = new Steering({
@@ -104,10 +105,7 @@ export class Run {
     const state = { phase, outcome };
     if (state.phase === this.#indexed.phase && state.outcome === this.#indexed.outcome) return;
     this.#indexed = state;
-    upsertSearchAttributes([
-      { key: PHASE, value: phase },
-      { key: OUTCOME, value: outcome },
-    ]);
+    upsertSearchAttributes(stateOf(state));
   }
 
   /** Books the time of the phase until now. */

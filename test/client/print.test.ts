@@ -110,6 +110,20 @@ describe('the report as text', () => {
   });
 });
 
+it('of a run that a schedule did not start says why, and what a schedule removed', () => {
+  const skipped = reportText({
+    ...emptyReport({ run: 'r', workflow: 'migrate', source: 'a', target: 'b', schedule: 'nightly\u001b' }),
+    outcome: 'skipped',
+    error: { code: 'TARGET_BUSY', message: 'Run q wrote to b.', hint: 'Wait.' },
+  });
+  expect(skipped).toContain('run r · migrate · schedule nightly\\x1b');
+  expect(skipped).toContain('TARGET_BUSY: Run q wrote to b.');
+  expect(skipped).not.toContain('ledger');
+  expect(reportText(fullReport({ retention: { removed: 1_200, kept: 14 } }))).toContain(
+    'snapshots of its schedule: 1,200 removed, 14 kept',
+  );
+});
+
 it('an error is code, words and hint, line by line', () => {
   const error = { code: 'CONFIG_INVALID' as const, message: 'two faults:\nline 1\nline 2', hint: 'Mend.' };
   expect(errorLines(error, 40)).toEqual(['CONFIG_INVALID: two faults:', '  line 1', '  line 2', '  Mend.']);

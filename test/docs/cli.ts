@@ -8,15 +8,26 @@ const GENERAL = ['-h', '--help', '-V', '--version'];
 
 /** Every long and short option of any verb. */
 export function allOptions(): Set<string> {
-  const own = VERBS.flatMap((make) => make().options.flatMap(({ long, short }) => [long, short]));
+  const verbs = VERBS.map((make) => make());
+  const own = [...verbs, ...verbs.flatMap(({ commands }) => commands)].flatMap(({ options }) =>
+    options.flatMap(({ long, short }) => [long, short]),
+  );
   return new Set([...GENERAL, ...own.filter((flag) => typeof flag === 'string')]);
 }
 
 /** Reads a command line without running it. @throws Error that says what the program would not take. */
 export function parse(words: readonly string[]): Command {
+  return read(
+    VERBS.map((make) => make()),
+    words,
+  );
+}
+
+function read(commands: readonly Command[], words: readonly string[]): Command {
   const [verb, ...rest] = words;
-  const command = VERBS.map((make) => make()).find((made) => made.name() === verb);
+  const command = commands.find((made) => made.name() === verb);
   if (command === undefined) throw new Error(`there is no verb ${verb}`);
+  if (command.commands.length > 0 && rest.length > 0) return read(command.commands, rest);
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   const { operands, unknown } = command.parseOptions(rest.filter((word) => !GENERAL.includes(word)));
   if (unknown.length > 0) throw new Error(`${verb} has no option ${unknown.join(' ')}`);
@@ -27,6 +38,8 @@ export function parse(words: readonly string[]): Command {
     if (operands.length < least || operands.length > most)
       throw new Error(`${verb} does not take ${operands.length} arguments`);
   }
+  const scheduled = rest.indexOf('--');
+  if (scheduled >= 0) parse(rest.slice(scheduled + 1));
   for (const text of (command.opts()['set'] as string[] | undefined) ?? []) {
     const name = parseOverride(text).path[1] ?? '';
     if (!Object.hasOwn(settingsSchema.shape, name)) throw new Error(`there is no setting ${name}`);

@@ -62,6 +62,36 @@ it(
 );
 
 it(
+  'a schedule says how long it lives, and keeps the server from being idle',
+  async () => {
+    const words = [
+      'schedule',
+      'create',
+      'nightly',
+      '--every',
+      '1d',
+      '--config',
+      config,
+      '--',
+      'snapshot',
+      'old',
+    ];
+    const create = await hubferry(...words).ended;
+    expect(create).toMatchObject({ code: 0, stderr: '' });
+    expect(create.stdout).toMatch(
+      /^schedule nightly: snapshot old\n {2}every 1 d \(UTC\)\n {2}first time .* UTC\n/,
+    );
+    expect(create.stdout.replaceAll(/\s+/g, ' ')).toContain('stays up as long as a schedule is not paused');
+    expect(create.stdout).toContain('hubferry down');
+    expect((await running())?.open).toMatchObject({ runs: 0, schedules: 1 });
+    const pause = await hubferry('schedule', 'pause', 'nightly', '--config', config).ended;
+    expect(pause.code).toBe(0);
+    expect((await running())?.open).toMatchObject({ schedules: 0 });
+  },
+  PATIENCE,
+);
+
+it(
   'up serves the web UI where that is asked for, and down says whether there was something to stop',
   async () => {
     expect(await running()).toMatchObject({ ui: null });

@@ -29,6 +29,7 @@ describe('recorded histories', () => {
       'hubJob',
       'hubQueue',
       'migrate',
+      'scheduled',
       'snapshot',
     ]);
   });

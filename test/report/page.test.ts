@@ -107,7 +107,7 @@ describe('the verdict comes first', () => {
     ],
     [{ ...verifiedReport(), outcome: 'cancelled' }, 'Cancelled plant-north'],
     [{ ...verifiedReport(), outcome: 'running', phase: 'apply', ended: null }, 'Running (apply) plant-north'],
-    [{ ...verifiedReport(), outcome: 'skipped' }, 'Skipped plant-north'],
+    [{ ...verifiedReport(), outcome: 'skipped' }, 'Skipped It was not started.'],
   ])('%#', (report, verdict) => {
     expect(words(page(report)).trimStart()).toMatch(
       new RegExp(`^hubferry ${report.workflow} run \\S+ ${verdict.replaceAll(/[().]/g, '\\$&')}`),

@@ -8,6 +8,7 @@ import type { Deps } from './deps.js';
 import { drillActivities } from './drill.js';
 import { edgeActivities } from './edge.js';
 import { editActivities } from './edit.js';
+import { followActivities } from './follow.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
@@ -40,6 +41,7 @@ export function createActivities(deps: Deps) {
     ...undoConfigurationsActivities(deps),
     ...editActivities(deps),
     ...drillActivities(deps),
+    ...followActivities(deps),
     ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),

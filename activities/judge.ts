@@ -19,19 +19,36 @@ export type Due =
   | { readonly kind: 'update'; readonly found: Of<'different'>; readonly byRest?: boolean }
   | { readonly kind: 'delete'; readonly found: Of<'extra'>; readonly byRest?: false };
 
+/** What a judge goes by. */
+interface Grounds {
+  readonly policy: Policy;
+  /** What this run has sent: null before the first write. Afterwards only its records may be sent again. */
+  readonly own: Own | null;
+  readonly actualEdges: EdgeTable;
+  /** What earlier plans of the run have made: it is not anybody else's, and goes when it is not desired any more. */
+  readonly made: ReadonlySet<RecordKey>;
+}
+
 /** Counts what was found, and says what is to be done about each record. */
 export class Judge {
   readonly sum = emptyTotals();
   /** Twins that are put right one by one in this look for the first time. */
   #twinCalls = 0;
 
-  /** @param own what this run has sent: null before the first write. Afterwards only its records may be sent again. */
+  readonly policy: Policy;
+  readonly own: Own | null;
+  readonly actualEdges: EdgeTable;
+  readonly #made: ReadonlySet<RecordKey>;
+
   constructor(
-    readonly policy: Policy,
-    readonly own: Own | null,
-    readonly actualEdges: EdgeTable,
+    { policy, own, actualEdges, made }: Grounds,
     readonly maxTwinCalls = Number.POSITIVE_INFINITY,
-  ) {}
+  ) {
+    this.policy = policy;
+    this.own = own;
+    this.actualEdges = actualEdges;
+    this.#made = made;
+  }
 
   /** @returns the change that is due, or null. */
   count(found: Comparison): Due | null {
@@ -170,7 +187,7 @@ export class Judge {
   #extra(found: Of<'extra'>): Due | null {
     const { own, sum } = this;
     const { key, record } = found;
-    if (decide(found, this.policy) !== 'delete') return null;
+    if (decide(found, this.policy) !== 'delete' && !this.#made.has(key)) return null;
     if (own !== null) {
       const before = own.before(key);
       if (own.planned.get(key) !== 'delete' || before === undefined) return null;

@@ -1,4 +1,5 @@
 import { planBlob, SAMPLES_BLOB, SHARED_CONTAINER } from '../azure/shared-container.js';
+import type { Storage } from '../azure/storage.js';
 import { parseConfiguration } from '../registry/configurations.js';
 import { configurationContentOf } from '../registry/content.js';
 import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
@@ -10,11 +11,11 @@ import {
   SAMPLES_EACH,
 } from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
-import { KEPT_PLAN } from '../registry/undo.js';
+import { KEPT_PLAN, type KeptChange, mergedChange } from '../registry/undo.js';
 import { configurationChanges, configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { changesIn } from './manifests.js';
-import { ownLines, workBlob } from './work.js';
+import { allOwnLines, ownLines, workBlob } from './work.js';
 
 export interface SealPlanInput {
   readonly account: string;
@@ -27,6 +28,8 @@ export interface SealPlanInput {
   readonly salt: string;
   /** Whether this is the run's plan, of which key, kind and a salted digest stay after the run. */
   readonly keep: boolean;
+  /** Whether earlier plans of the run were carried out: what stays of them stays in the file. Left out: no. */
+  readonly followed?: boolean;
   /** Whether manifests were compared, too; not in histories of 0.1. */
   readonly manifests?: boolean;
   /** Whether configurations were compared, too; not in histories of 0.1. */
@@ -89,27 +92,71 @@ export function planActivities({ connections }: Deps) {
           `${JSON.stringify({ version: KEPT_PLAN, plan: hash, run: input.run, policy, salt })}\n`,
         );
         for (let partition = 0; partition < partitions; partition++) {
-          for await (const batch of ownLines(storage, work, workBlob.kept(pass, partition)))
-            for (const line of batch) await writer.write(`${line}\n`);
-          for await (const { name } of storage.list(work, workBlob.manifests(pass, partition))) {
-            for await (const change of changesIn(storage, work, name)) {
-              const digest = saltedDigest(salt, manifestContent(change));
-              await writer.write(
-                `${JSON.stringify({ key: manifestKey(change.id), kind: change.kind, digest })}\n`,
-              );
-            }
+          const before =
+            input.followed === true
+              ? await keptBefore(storage, work, workBlob.followed(partition))
+              : NONE_BEFORE;
+          for await (const line of keptChanges(storage, input, partition)) {
+            const kept = before.size === 0 ? line : mergedLine(before, line);
+            if (kept !== null) await writer.write(`${kept}\n`);
           }
+          for (const line of before.values()) await writer.write(`${JSON.stringify(line)}\n`);
         }
+        const before =
+          input.followed === true
+            ? await keptBefore(storage, work, workBlob.followedConfigurations)
+            : NONE_BEFORE;
         for (const { kind, id, content } of configurations) {
           const digest =
             kind === 'delete'
               ? null
               : saltedDigest(salt, configurationContentOf(parseConfiguration(content)));
-          await writer.write(`${JSON.stringify({ configuration: id, kind, digest })}\n`);
+          const kept = mergedLine(before, JSON.stringify({ configuration: id, kind, digest }));
+          if (kept !== null) await writer.write(`${kept}\n`);
         }
+        for (const line of before.values()) await writer.write(`${JSON.stringify(line)}\n`);
         await writer.close();
       }
       return { hash };
     },
   };
+}
+
+type KeptLine = Pick<KeptChange, 'kind' | 'digest'> & {
+  readonly key?: string;
+  readonly configuration?: string;
+};
+
+const NONE_BEFORE = new Map<string, KeptLine>();
+
+const nameOf = ({ key, configuration }: KeptLine): string => key ?? `configuration ${configuration}`;
+
+/** What stays of earlier plans of the run, by what it is about. */
+async function keptBefore(storage: Storage, work: string, blob: string): Promise<Map<string, KeptLine>> {
+  const lines = await allOwnLines(storage, work, blob);
+  return new Map(lines.map((line) => JSON.parse(line) as KeptLine).map((line) => [nameOf(line), line]));
+}
+
+/** One line of what stays of this plan, put together with that of earlier ones, which it is taken from; null for none. */
+function mergedLine(before: Map<string, KeptLine>, text: string): string | null {
+  const line = JSON.parse(text) as KeptLine;
+  const name = nameOf(line);
+  const merged = mergedChange(before.get(name), line);
+  before.delete(name);
+  return merged && JSON.stringify(merged);
+}
+
+/** What stays of the changes of records and manifests in one partition of a plan. */
+async function* keptChanges(
+  storage: Storage,
+  { work, pass, salt }: Pick<SealPlanInput, 'work' | 'pass' | 'salt'>,
+  partition: number,
+): AsyncGenerator<string> {
+  for await (const batch of ownLines(storage, work, workBlob.kept(pass, partition))) yield* batch;
+  for await (const { name } of storage.list(work, workBlob.manifests(pass, partition))) {
+    for await (const change of changesIn(storage, work, name)) {
+      const digest = saltedDigest(salt, manifestContent(change));
+      yield JSON.stringify({ key: manifestKey(change.id), kind: change.kind, digest });
+    }
+  }
 }

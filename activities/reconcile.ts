@@ -1,3 +1,4 @@
+import type { Storage } from '../azure/storage.js';
 import { byRest, type Change, changesOf, makesKeys, writesKeys } from '../registry/change.js';
 import { managedValues } from '../registry/managed.js';
 import type { ImportMode } from '../registry/modes.js';
@@ -5,6 +6,7 @@ import type { Policy } from '../registry/policy.js';
 import { type Comparison, comparePartition } from '../registry/reconcile.js';
 import type { RecordKey } from '../registry/record.js';
 import type { Totals } from '../registry/totals.js';
+import type { KeptChange } from '../registry/undo.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { Judge } from './judge.js';
@@ -33,6 +35,8 @@ export interface ReconcileInput {
   readonly keyless?: boolean;
   /** Whether changes go together in few jobs, as those of edits do. Left out: no. */
   readonly together?: boolean;
+  /** Whether earlier plans of the run were carried out: what they made, and is not desired any more, goes. Left out: no. */
+  readonly followed?: boolean;
   /** Twins that an import merged, and that are put right one by one in this partition, at most. Left out: all. */
   readonly maxTwinCalls?: number;
 }
@@ -66,7 +70,8 @@ export function reconcileActivities({ connections }: Deps) {
       const differences = storage.writer(work, workBlob.differences(pass, partition));
       const kept = input.salt === undefined ? null : new KeptPlan(storage, input, input.salt);
       const samples = new PlanSamples();
-      const judge = new Judge(input.policy, own, actualEdges, input.maxTwinCalls);
+      const made = input.followed === true ? await madeBefore(storage, work, partition) : NONE_MADE;
+      const judge = new Judge({ policy: input.policy, own, actualEdges, made }, input.maxTwinCalls);
       const configurations = await configurationsOf(storage, input.configurations ?? null);
       const managed = managedValues(configurations);
 
@@ -89,9 +94,9 @@ export function reconcileActivities({ connections }: Deps) {
           due.byRest === true
             ? byRest(due.found)
             : changesOf(due.found, level, { together, mode: modes.get(key) });
-        const made = (change: Change): boolean =>
+        const makes = (change: Change): boolean =>
           makesKeys(change) || (marked.has(key) && writesKeys(change));
-        if (lines.some(({ change }) => made(change))) judge.newKeys(key);
+        if (lines.some(({ change }) => makes(change))) judge.newKeys(key);
         for (const { wave, change } of lines) await out.add(wave, change);
         await kept?.add(due, lines[0]?.change);
       }
@@ -104,6 +109,18 @@ export function reconcileActivities({ connections }: Deps) {
 }
 
 const NONE_MARKED: ReadonlyMap<RecordKey, string> = new Map();
+
+const NONE_MADE: ReadonlySet<RecordKey> = new Set();
+
+/** What earlier plans of the run have made in one partition. */
+async function madeBefore(storage: Storage, work: string, partition: number): Promise<Set<RecordKey>> {
+  const made = new Set<RecordKey>();
+  for (const line of await allOwnLines(storage, work, workBlob.followed(partition))) {
+    const { key, kind } = JSON.parse(line) as KeptChange;
+    if (kind === 'create') made.add(key);
+  }
+  return made;
+}
 
 /** The modes that a user has chosen, as lines of selected records name them. */
 function modesIn(selected: readonly string[]): Map<RecordKey, ImportMode> {

@@ -35,6 +35,12 @@ export const workBlob = {
   learnt: (container: string, partition: number) => `exports/${container}/learnt/${pad(partition)}`,
   /** What new keys are made from. */
   keySecret: 'key-secret',
+  /** What earlier plans of the run have done to records, by device. */
+  followed: (partition: number) => `followed/${pad(partition)}`,
+  followedConfigurations: 'followed/configurations',
+  /** Of a source that the run has disabled: its devices before that, and its lines after it. */
+  statuses: (partition: number) => `statuses/${pad(partition)}`,
+  disabled: (partition: number) => `disabled/${pad(partition)}`,
   /** What a rollback reads, by device: the plan, and the target before and after. */
   undoPlan: (partition: number) => `undo/plan/${pad(partition)}`,
   undoBefore: (partition: number) => `undo/before/${pad(partition)}`,

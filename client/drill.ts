@@ -1,12 +1,11 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { DURATION, parseDuration } from '../config/duration.js';
+import { Command, Option } from 'commander';
 import { type Config, hubOf } from '../config/index.js';
 import { faultIn } from '../config/rules.js';
 import { HubferryError } from '../registry/errors.js';
 import type { Rule } from '../registry/rules.js';
 import { type DrillInput, writerIdOf } from '../workflows/messages.js';
 import { rulesOf, SNAPSHOT, sourceOf } from './migrate.js';
-import { type RunOptions, withRunOptions } from './options.js';
+import { milliseconds, type RunOptions, withRunOptions } from './options.js';
 import { AT_ONCE, type Start, type Then } from './run.js';
 import { configOf, storageWithinReach } from './session.js';
 
@@ -108,7 +107,4 @@ function chosen({ canary, rules, orphans }: DrillOptions): Pick<DrillInput, 'rul
   return { rules: [...first, ...last], orphans: orphans ?? 'detach' };
 }
 
-function seconds(value: string): number {
-  if (DURATION.test(value)) return parseDuration(value) / 1000;
-  throw new InvalidArgumentError('It must be a duration such as 90s, 30m or 24h.');
-}
+const seconds = (value: string): number => milliseconds(value) / 1000;

@@ -1,8 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { DURATION, parseDuration } from '../config/duration.js';
 import { type Config, hubOf } from '../config/index.js';
 import { OUTCOMES, RUN_VERBS, type RunReport } from '../workflows/messages.js';
-import { type CommonOptions, withCommonOptions } from './options.js';
+import { type CommonOptions, milliseconds, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import { configOf, openSession } from './session.js';
@@ -29,7 +28,7 @@ export function listCommand(): Command {
     .addOption(new Option('--outcome <outcome>', 'only runs that stand or ended so').choices(OUTCOMES))
     .option('--drills', 'only drills, with their times and the objectives', false)
     .option('--hub <alias>', 'only runs from or to this hub')
-    .option('--since <duration>', 'only runs begun in the last e.g. 12h or 7d', since)
+    .option('--since <duration>', 'only runs begun in the last e.g. 12h or 7d', milliseconds)
     .option('--limit <number>', 'so many runs at most', limit)
     .addHelpText(
       'after',
@@ -77,11 +76,6 @@ function wanted(
     (host === undefined || report.source === host || report.target === host) &&
     report.started >= from &&
     (outcome === undefined || isOpen(report) || report.outcome === outcome);
-}
-
-function since(value: string): number {
-  if (DURATION.test(value)) return parseDuration(value);
-  throw new InvalidArgumentError('It must be a duration such as 90m, 12h or 7d.');
 }
 
 function limit(value: string): number {

@@ -4,6 +4,7 @@ import { HubferryError } from '../registry/errors.js';
 import { REGENERATE_KEYS } from '../registry/rules.js';
 import type { MigrateInput, Source } from '../workflows/messages.js';
 import { readerIdOf, writerIdOf } from '../workflows/messages.js';
+import { type FollowOptions, followOf, withFollowOptions } from './follow-options.js';
 import { refuseExisting } from './new-keys.js';
 import { deletesAtMost, type RunOptions, withApproveOption, withRunOptions } from './options.js';
 import { checkPlan, findPlan } from './plans.js';
@@ -16,7 +17,7 @@ interface RuleOptions {
   readonly keys?: 'regenerate';
 }
 
-interface MigrateOptions extends RunOptions, RuleOptions {
+interface MigrateOptions extends RunOptions, RuleOptions, Partial<FollowOptions> {
   readonly existing: MigrateInput['existing'];
   readonly extra: NonNullable<MigrateInput['extra']>;
   readonly maxDelete?: number;
@@ -34,7 +35,7 @@ type VerifyOptions = RunOptions & RuleOptions & Pick<MigrateOptions, 'recheckSou
 export const SNAPSHOT = 'snapshot:';
 
 export function migrateCommand(then: Then = AT_ONCE): Command {
-  return withApproveOption(
+  const command = withApproveOption(
     policyOptions(
       new Command('migrate')
         .summary('copy the registry of SOURCE to TARGET, and prove that it arrived')
@@ -55,7 +56,8 @@ export function migrateCommand(then: Then = AT_ONCE): Command {
       false,
     )
     .addOption(recheckOption())
-    .option('--yes', 'do not ask before deleting', false)
+    .option('--yes', 'do not ask before deleting', false);
+  return withFollowOptions(command)
     .option('--keys-out <file>', 'save new keys here (default: hubferry-keys-RUN.jsonl)')
     .addHelpText(
       'after',
@@ -63,7 +65,8 @@ export function migrateCommand(then: Then = AT_ONCE): Command {
         '  hubferry migrate old new --existing overwrite --extra delete --yes\n' +
         '  hubferry migrate snapshot:hf-20260801-120000-ab12cd-0001-1 new\n' +
         '  hubferry migrate old new --keys regenerate --keys-out keys.jsonl\n' +
-        '  hubferry migrate old new --plan 9f86d081884c7d65',
+        '  hubferry migrate old new --plan 9f86d081884c7d65\n' +
+        '  hubferry migrate old new --follow --disable-source',
     )
     .action((source: string, target: string, options: MigrateOptions) =>
       start(then, 'migrate', source, target, options),
@@ -193,8 +196,9 @@ async function start(
   const plan = options.plan === undefined ? null : checkPlan(options.plan);
   const planned = plan === null ? {} : { planned: await findPlan(config, plan, report) };
   const { existing, extra, maxDelete = null, strict } = options;
+  const follow = goal === 'migrate' ? followOf(config, from, { ...options, ...rules }) : {};
   await then.conduct(config, options, {
-    workflow: 'migrate',
+    workflow: 'follow' in follow ? 'follow' : 'migrate',
     workflowId: (run) => (goal === 'migrate' ? writerIdOf(to.host) : readerIdOf(goal, run)),
     input: (base): MigrateInput => ({
       ...base,
@@ -208,6 +212,7 @@ async function start(
       ...rules,
       ...asked,
       ...planned,
+      ...follow,
       ...(options.approve === true ? { approve: true } : {}),
     }),
     summary: `${goal} ${source} → ${target}`,

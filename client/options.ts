@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { DURATION, parseDuration } from '../config/duration.js';
 
 /** Options that every verb with a configuration has. */
 export interface FileOptions {
@@ -43,6 +44,12 @@ export function withCommonOptions(command: Command): Command {
 /** Adds the common options and `--detach`. */
 export function withRunOptions(command: Command): Command {
   return withCommonOptions(command).option('--detach', 'start the run and return at once', false);
+}
+
+/** A duration, in ms. */
+export function milliseconds(value: string): number {
+  if (DURATION.test(value)) return parseDuration(value);
+  throw new InvalidArgumentError('It must be a duration such as 90s, 30m, 24h or 7d.');
 }
 
 /** The number of --max-delete. */

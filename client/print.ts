@@ -18,6 +18,7 @@ import {
 import {
   type DrillResult,
   emptyReport,
+  type Following,
   type Outcome,
   RUN_VERBS,
   type RunReport,
@@ -65,6 +66,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     if (report.work) lines.push(...workLines(report.work, width));
     if (samples.length > 0) lines.push(...sampleLines(samples, width));
   }
+  if (report.follow) lines.push(...followLines(report.follow, width));
   if (report.drill) lines.push(...drillLines(report.drill, width));
   if (report.cleaned !== undefined)
     lines.push(`  scratch hub ${report.cleaned ? 'empty again' : 'not empty: see NOT_CLEANED'}`);
@@ -186,6 +188,30 @@ function equations(rows: readonly Equation[], width: number): string[] {
     const added = terms.map((name) => `${name} ${count(values[name] ?? 0)}`);
     return fold(`${sum} = ${added.join(' + ')}`, width, sum.length - 1);
   });
+}
+
+/** The passes of a run that follows its source, and what it did to it. */
+function followLines({ passes, count: all, disabled, cutBack }: Following, width: number): string[] {
+  const shown = passes.slice(-10);
+  const first = all - shown.length + 1;
+  const rows = shown.map(({ create, update, delete: remove, seconds, outcome }, i) => [
+    `    ${first + i}`,
+    ...[create, update, remove].map(count),
+    duration(seconds * 1000),
+    outcome,
+  ]);
+  return [
+    ...table([['  pass', 'create', 'update', 'delete', 'time', 'outcome'], ...rows], [1, 2, 3, 4]),
+    ...(disabled
+      ? fold(`  source disabled by run ${disabled.run}, ${count(disabled.devices)} devices`, width)
+      : []),
+    ...(cutBack
+      ? fold(
+          `  enabled again by run ${cutBack.run}, ${count(cutBack.devices)} devices: ${cutBack.why}`,
+          width,
+        )
+      : []),
+  ];
 }
 
 /** What a drill has measured, against what it was to reach. */

@@ -14,6 +14,9 @@ const TOLD: readonly Phase[] = [
   'verify',
   'configure',
   'recheck',
+  'follow',
+  'disable',
+  'cut-over',
   'clean-up',
 ];
 

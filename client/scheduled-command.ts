@@ -26,6 +26,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   detach: '--detach says nothing in a schedule: nobody waits for its runs.',
   keysOut:
     '--keys-out writes a file here, where the runs are not; `hubferry status RUN --keys-out FILE` fetches keys.',
+  follow: '--follow waits for somebody; nobody is there when a schedule is due.',
   plan: '--plan is about one moment; a schedule plans anew each time.',
   json: '--json is an option of `schedule create`: it stands before the --.',
 };

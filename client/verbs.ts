@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { approveCommand } from './approve.js';
 import { cancelCommand } from './cancel.js';
 import { checkCommand } from './check.js';
+import { cutBackCommand } from './cut-back.js';
 import { downCommand } from './down.js';
 import { drillCommand } from './drill.js';
 import { editCommand } from './edit.js';
@@ -37,6 +38,7 @@ export const VERBS: readonly (() => Command)[] = [
   resumeCommand,
   approveCommand,
   cancelCommand,
+  cutBackCommand,
   throttleCommand,
   reportCommand,
   upCommand,

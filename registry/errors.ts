@@ -113,6 +113,10 @@ export const ERRORS = {
     'Take a hub that is declared `role: scratch` in the configuration of command and worker, and is used for drills only.',
   ),
   SCRATCH_NOT_EMPTY: final('Look what it holds; a drill fills and empties only a hub that holds nothing.'),
+  SOURCE_NOT_DISABLED: final('See that run (`hubferry status RUN`); what it did was undone.'),
+  FOLLOWED_TOO_LONG: final(
+    'Run the same command with --existing overwrite: it sends only what still differs.',
+  ),
   RUN_NOT_UNDOABLE: final(
     'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',
   ),

@@ -47,6 +47,35 @@ export function membersOf(text: string): Member[] | null {
   }
 }
 
+/**
+ * The object that `text` is with other values for some of its members, as JSON text; the rest byte for byte. Members that
+ * it lacks come last.
+ *
+ * @returns null where it is no object
+ */
+export function withMembers(text: string, values: Readonly<Record<string, string>>): string | null {
+  const members = membersOf(text);
+  if (members === null) return null;
+  let out = '';
+  let at = 0;
+  for (const { name, from, to } of members) {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined) continue;
+    out += text.slice(at, from) + value;
+    at = to;
+  }
+  const close = text.lastIndexOf('}');
+  out += text.slice(at, close);
+  const there = new Set(members.map(({ name }) => name));
+  let comma = members.length > 0;
+  for (const [name, value] of Object.entries(values)) {
+    if (there.has(name)) continue;
+    out += `${comma ? ',' : ''}${JSON.stringify(name)}:${value}`;
+    comma = true;
+  }
+  return out + text.slice(close);
+}
+
 /** Where the items of the list that `text` is stand in it, or null where it is not a list. */
 export function itemsOf(text: string): { readonly from: number; readonly to: number }[] | null {
   const items: { from: number; to: number }[] = [];

@@ -46,6 +46,20 @@ export function undoingOf(
   return before === null ? 'foreign' : 'restore';
 }
 
+/**
+ * What stays of two plans of one run that were carried out one after the other, for one key; null where the second took
+ * back what the first did.
+ */
+export function mergedChange<C extends Pick<KeptChange, 'kind' | 'digest'>>(
+  first: C | undefined,
+  second: C,
+): C | null {
+  if (first === undefined) return second;
+  if (first.kind === 'create') return second.kind === 'delete' ? null : { ...second, kind: 'create' };
+  // What was there before the run, and what was made again in its place, is changed in the end.
+  return second.kind === 'create' ? { ...second, kind: 'update' } : second;
+}
+
 /** The header of the file that keeps a plan. */
 export interface KeptPlanHeader {
   readonly version: number;

@@ -146,6 +146,14 @@ export const WARNINGS = {
     'records and configurations that `rollback` left alone, by name: they are not as the run left them, or others have put modules or children below them since',
     'decide record by record; `edit` changes and deletes single ones',
   ),
+  SOURCE_STILL_ENABLED: because(
+    'the source was to be disabled for the cut-over, and not all of it is: the run of `edit` that it names says what',
+    'see that run; somebody else writes to the source',
+  ),
+  SOURCE_STILL_DISABLED: because(
+    'the source was to be enabled again, and not all of it is: the run of `rollback` that it names says what',
+    'see that run, and enable the rest by `edit`',
+  ),
   NOT_CLEANED: because(
     "what is on a drill's scratch hub after its clean-up: somebody else put it there meanwhile",
     'look what it is, and remove it before the next drill',

@@ -51,11 +51,15 @@ const ASKED = {
 
 /** The command that lets a parked run go on. */
 export const wayOn = ({ run, plan }: RunReport, { reason }: Parked): string =>
-  reason === 'approval' ? `hubferry approve ${run} ${plan?.slice(0, 16)}` : `hubferry resume ${run}`;
+  reason === 'paused' || reason === 'SLOT_HELD'
+    ? `hubferry resume ${run}`
+    : `hubferry approve ${run} ${plan?.slice(0, 16)}`;
 
 /** The outcome in words, with what is open by its counts. */
 export function verdictOf(report: RunReport): string {
   const { outcome, phase, ledger, verify, warnings } = report;
+  if (outcome === 'cancelled' && report.follow?.cutBack)
+    return `cancelled: cut back, ${report.follow.cutBack.why}`;
   if (outcome === 'running') return `${VERDICTS.running} (${phase}${ASKED[report.asked ?? 'nothing']})`;
   if (outcome === 'parked' && report.parked) return `parked: it ${report.parked.why} (${phase})`;
   if (outcome === 'verified' && verify && verify.kept > 0)

@@ -35,6 +35,8 @@ export interface Desired extends TransformResult {
   readonly together?: boolean;
   /** Whether changes of configurations were written down already, as a rollback's are. */
   readonly undoesConfigurations?: boolean;
+  /** Of a run that follows its source: the salt of what stays of its earlier plans. */
+  readonly followed?: string;
   /** Whether nothing of the plan is to be kept after the run. */
   readonly forgets?: boolean;
   /** Whether some of its records get keys that the run makes. */
@@ -65,7 +67,8 @@ export async function compare(
   const sourceEdges = desired.edges ?? desired.ruled?.edges ?? desired.snapshot;
   const { work } = run;
   const targetSnapshot = actual.id;
-  const salt = uuid4();
+  const fresh = uuid4();
+  const salt = desired.followed ?? fresh;
   const pass = run.nextPass();
   const policy = { existing: input.existing, extra: input.extra ?? 'keep' };
   await transfer.partition({
@@ -90,6 +93,7 @@ export async function compare(
         configurations: own?.before ?? targetSnapshot,
         ...(own === null ? { salt } : {}),
         ...(desired.selected === true ? { selected: true } : {}),
+        ...(desired.followed === undefined ? {} : { followed: true }),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
         ...(desired.together === true ? { together: true } : {}),
         ...(settings.maxTwinCalls === undefined
@@ -112,6 +116,7 @@ export async function compare(
     run: input.run,
     salt,
     keep: own === null && desired.forgets !== true,
+    ...(desired.followed === undefined ? {} : { followed: true }),
     manifests: manifests !== null,
     configurations: configurations !== null || desired.undoesConfigurations === true,
   });

@@ -2,6 +2,7 @@ export { apply } from './apply.js';
 export { check } from './check.js';
 export { drill } from './drill.js';
 export { edit } from './edit.js';
+export { follow } from './follow.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';

@@ -80,6 +80,45 @@ export interface MigrateInput extends WriteInput {
   readonly recheckSource?: boolean;
 }
 
+/** Follows a hub that is still used: copies it, then only what changed, until somebody lets the target take over. */
+export interface FollowInput extends MigrateInput {
+  readonly goal: 'migrate';
+  readonly source: Extract<Source, { readonly kind: 'hub' }>;
+  readonly follow: {
+    /** The cut-over is offered when a pass has found so many changes at most. */
+    readonly below: number;
+    /** Between two passes, ms. */
+    readonly every: number;
+    /** Whether all devices of the source are disabled before the last pass. */
+    readonly disableSource: boolean;
+    /** How long they stay so without an approval, ms. */
+    readonly cutBackAfter: number;
+  };
+}
+
+/** One pass of a run that follows its source. */
+export interface PassSummary {
+  /** ISO time. */
+  readonly started: string;
+  readonly seconds: number;
+  readonly outcome: Outcome;
+  readonly create: number;
+  readonly update: number;
+  readonly delete: number;
+}
+
+/** What a run that follows its source has done so far. */
+export interface Following {
+  /** The newest ones. */
+  readonly passes: readonly PassSummary[];
+  /** How many there were. */
+  readonly count: number;
+  /** The run of `edit` that has disabled the source, and how many devices. */
+  readonly disabled?: { readonly run: string; readonly devices: number };
+  /** The run of `rollback` that has enabled them again, and why. */
+  readonly cutBack?: { readonly run: string; readonly devices: number; readonly why: string };
+}
+
 /** Undoes a run on its target, as far as nobody else has written there since. */
 export interface RollbackInput extends RunInput {
   readonly target: { readonly host: string };
@@ -192,14 +231,17 @@ export type Phase =
   | 'verify'
   | 'configure'
   | 'recheck'
+  | 'follow'
+  | 'disable'
+  | 'cut-over'
   | 'clean-up'
   | 'report'
   | 'ended';
 
 /** Why a run rests. */
 export interface Parked {
-  /** `approval`: ended by `approve`; the others by `resume`. */
-  readonly reason: 'approval' | 'paused' | 'SLOT_HELD';
+  /** `approval`, `ready` and `cut-over`: ended by `approve`; the others by `resume`. */
+  readonly reason: 'approval' | 'paused' | 'SLOT_HELD' | 'ready' | 'cut-over';
   /** In words, after "it". */
   readonly why: string;
   /** ISO time. */
@@ -245,6 +287,8 @@ export interface RunReport {
   work?: Work;
   /** What each rule did, in runs that have rules. */
   rules?: RuleTally[];
+  /** Of a run that follows its source. */
+  follow?: Following;
   /** What a drill has measured, once its restore was proven. */
   drill?: DrillResult;
   /** Whether a drill's scratch hub is empty again; not there where it was never written to. */
@@ -395,6 +439,8 @@ export type Effect = 'at once' | 'after this step';
 
 /** The plan of a run that waits for it, by its hash or the first digits of it, may be carried out. */
 export const approve = defineUpdate<void, [string]>('approve');
+/** At the cut-over: the source is to be used again. */
+export const cutBack = defineUpdate<void>('cutBack');
 /** Rest before the next step, until `resume`. */
 export const pause = defineUpdate<Effect>('pause');
 export const resume = defineUpdate<void>('resume');

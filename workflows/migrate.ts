@@ -55,7 +55,7 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
 /**
  * One pass of the loop, from two snapshots on.
  *
- * @param from of the source. @param before of the target.
+ * @param from of the source. @param before of the target. @param carriedOut whether the run has carried out plans before.
  */
 export async function copy(
   run: Run,
@@ -63,9 +63,11 @@ export async function copy(
   from: SnapshotInfo,
   before: SnapshotInfo,
   room: Room,
+  carriedOut = false,
 ): Promise<Outcome> {
   run.phase('transform');
-  const desired = await transform(run, input, from, before);
+  const transformed = await transform(run, input, from, before);
+  const desired = carriedOut ? await followed(run, input, transformed) : transformed;
   warnOfUnknown(run, input, from, before);
 
   run.phase('plan');
@@ -94,8 +96,15 @@ export async function copy(
   return configured(run, input, now.plan.configurations, records);
 }
 
+/** With what stays of earlier plans of the run. */
+async function followed(run: Run, { account, run: name }: MigrateInput, desired: Desired): Promise<Desired> {
+  const { partitions } = desired;
+  const split = { account, work: run.work, run: name, partitions };
+  return { ...desired, followed: (await run.activities.transfer.splitFollowed(split)).salt };
+}
+
 /** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */
-async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A, B]> {
+export async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A, B]> {
   const scope = new CancellationScope();
   const steps = [scope.run(a), scope.run(b)] as const;
   try {

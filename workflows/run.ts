@@ -59,6 +59,7 @@ export class Run {
   /** The phase of all that is done meanwhile. */
   #aside: Phase | null = null;
   #sequence = 0;
+  #works = 0;
   #pass = 0;
   #begun = false;
   #phaseSince = Date.now();
@@ -146,7 +147,17 @@ export class Run {
 
   /** The private container of this run's working data. */
   get work(): string {
-    return `hf-${this.#input.run}-work`;
+    return `hf-${this.#input.run}-work${this.#works === 0 ? '' : `-${this.#works}`}`;
+  }
+
+  /** Begins the work of the run anew: what was planned and counted before was another pass, and so was what it left. */
+  afresh(): void {
+    this.#works += 1;
+    const { report } = this;
+    const { run, source, target, workflow } = report;
+    const fresh = emptyReport({ run, source, target, workflow });
+    Object.assign(report, Object.fromEntries(OWN.map((name) => [name, fresh[name]])));
+    report.warnings = [];
   }
 
   /** Names for the containers of one step's jobs, by attempt (from 1); no name is ever used twice. */

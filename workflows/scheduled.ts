@@ -1,18 +1,16 @@
-import { defineSearchAttributeKey, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ApplicationFailure,
   CancellationScope,
   type ChildWorkflowHandle,
   isCancellation,
   log,
-  ParentClosePolicy,
   setCurrentDetails,
-  startChild,
   type Workflow,
   workflowInfo,
 } from '@temporalio/workflow';
 import { ERRORS, type ErrorCode } from '../registry/errors.js';
-import { attributesOf } from './attributes.js';
+import { newRun, startRun } from './child-run.js';
 import { failureOf } from './failure.js';
 import {
   emptyReport,
@@ -43,23 +41,14 @@ const BAD: readonly Outcome[] = ['failed', 'differences'];
  * @throws ApplicationFailure with the run's code, if `failing` and the run ended failed or with differences.
  */
 export async function scheduled(given: ScheduledInput): Promise<ScheduledEnd> {
-  const run = newRun();
+  const run = newRun(due());
   const input: RunInput = { ...given.input, run, schedule: given.schedule };
   const workflowId = given.workflowId.replaceAll(RUN_PLACE, run);
   const activities = proxies(input.settings);
   setCurrentDetails(`run ${run}`);
-  let child: ChildWorkflowHandle<Workflow>;
-  try {
-    child = await startChild(given.workflow, {
-      workflowId,
-      args: [input],
-      memo: { run, input: given.digest },
-      typedSearchAttributes: attributesOf(emptyReport({ run, ...given.report })),
-      staticSummary: given.summary,
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-    });
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  const { workflow, digest, summary, report } = given;
+  const child = await startRun({ workflow, workflowId, input, digest, summary, report });
+  if (child === null) {
     await skip(activities, given, input, workflowId);
     return { run, outcome: 'skipped' };
   }
@@ -73,13 +62,10 @@ export async function scheduled(given: ScheduledInput): Promise<ScheduledEnd> {
   return { run, outcome, retention: await retain(activities, input, given.keep) };
 }
 
-/** RUN, as the client makes it, by the time that this is due. */
-function newRun(): string {
+/** What this is due at. */
+function due(): Date {
   const { typedSearchAttributes, startTime } = workflowInfo();
-  const due = typedSearchAttributes.get(SCHEDULED_TIME) ?? startTime;
-  const digits = due.toISOString().replace(/[-:]/g, '');
-  const letters = Array.from({ length: 6 }, () => Math.floor(Math.random() * 36).toString(36)).join('');
-  return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
+  return typedSearchAttributes.get(SCHEDULED_TIME) ?? startTime;
 }
 
 async function endOf(

@@ -10,6 +10,7 @@ import { fail } from './failure.js';
 import {
   approve,
   cancel,
+  cutBack,
   type Effect,
   handBack,
   type Parked,
@@ -22,7 +23,7 @@ import {
 } from './messages.js';
 
 /** Phases in which a step that is under way may have changed the hub: a cancellation lets it end. */
-const WRITING: readonly Phase[] = ['apply', 'configure'];
+const WRITING: readonly Phase[] = ['apply', 'configure', 'disable'];
 
 /** Phases in which there is nothing left to steer: whatever was asked, they are done to their end. */
 const ENDING: readonly Phase[] = ['clean-up', 'report', 'ended'];
@@ -36,6 +37,21 @@ interface Steered {
   readonly note: () => Promise<void>;
 }
 
+/** What somebody has said at a gate. */
+export type Answer = 'approved' | 'cut back' | 'nothing';
+
+interface Gate {
+  readonly hash: string;
+  readonly reason: Parked['reason'];
+  answer: Answer;
+}
+
+/** How long a gate is open, and what for. */
+export interface GateOptions extends Omit<Parked, 'since'> {
+  /** ms; left out: for ever. */
+  readonly within?: number;
+}
+
 type Sending<R> = Pick<ChildWorkflowHandle<() => Promise<R>>, 'signal' | 'result'>;
 
 /**
@@ -45,7 +61,7 @@ type Sending<R> = Pick<ChildWorkflowHandle<() => Promise<R>>, 'signal' | 'result
 export class Steering {
   readonly #run: Steered;
   readonly #scope = new CancellationScope();
-  #gate: { readonly hash: string; open: boolean } | null = null;
+  #gate: Gate | null = null;
   /** Why no step may begin; null: they may. */
   #held: Omit<Parked, 'since'> | null = null;
   /** A cancellation that lets the step under way end. */
@@ -62,6 +78,10 @@ export class Steering {
       if (this.#ends) fail('RUN_ENDED', `Run ${report.run} ends: nothing is left to do.`);
     };
     setHandler(approve, () => this.#open(), { validator: (hash) => this.#mayApprove(hash) });
+    const back = (): void => {
+      if (this.#gate !== null) this.#gate.answer = 'cut back';
+    };
+    setHandler(cutBack, back, { validator: () => this.#mayCutBack() });
     setHandler(pause, () => this.#pause(), { validator: () => (isOpen(), this.#mayPause()) });
     setHandler(resume, () => this.#resume(), { validator: () => (isOpen(), this.#mayResume()) });
     setHandler(cancel, ({ now }) => this.#cancel(now), { validator: (_how) => isOpen() });
@@ -116,12 +136,23 @@ export class Steering {
 
   /** Waits until somebody who has seen the plan approves it by its hash. */
   async approval(hash: string): Promise<void> {
-    const gate = { hash, open: false };
+    await this.gate(hash, {
+      reason: 'approval',
+      why: `waits for the approval of plan ${hash.slice(0, 16)}`,
+    });
+  }
+
+  /** Rests until somebody says, by the hash of the plan, how to go on, or nobody does in time. */
+  async gate(hash: string, { reason, why, within }: GateOptions): Promise<Answer> {
+    const gate: Gate = { hash, reason, answer: 'nothing' };
     this.#gate = gate;
-    await this.#park({ reason: 'approval', why: `waits for the approval of plan ${hash.slice(0, 16)}` });
-    await condition(() => gate.open);
+    await this.#park({ reason, why });
+    const isAnswered = (): boolean => gate.answer !== 'nothing';
+    if (within === undefined) await condition(isAnswered);
+    else await condition(isAnswered, within);
     this.#gate = null;
     this.#goOn();
+    return gate.answer;
   }
 
   /** Rests until somebody has seen to it that the run can go on, and says so by `resume`. */
@@ -135,17 +166,23 @@ export class Steering {
   }
 
   #open(): void {
-    if (this.#gate !== null) this.#gate.open = true;
+    if (this.#gate !== null) this.#gate.answer = 'approved';
   }
 
   #mayApprove(hash: string): void {
     const { run } = this.#run.report;
-    if (this.#gate === null || this.#gate.open) fail('NOT_PARKED', `Run ${run} waits for no approval.`);
+    if (this.#gate === null || this.#gate.answer !== 'nothing')
+      fail('NOT_PARKED', `Run ${run} waits for no approval.`);
     if (!this.#gate.hash.startsWith(hash))
       fail(
         'PLAN_OTHER',
         `The plan of run ${run} is ${this.#gate.hash.slice(0, 16)}, not ${hash.slice(0, 16)}.`,
       );
+  }
+
+  #mayCutBack(): void {
+    if (this.#gate?.reason !== 'cut-over' || this.#gate.answer !== 'nothing')
+      fail('NOT_PARKED', `Run ${this.#run.report.run} does not wait at its cut-over.`);
   }
 
   #mayPause(): void {

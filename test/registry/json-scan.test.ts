@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { damageAt, membersOf } from '../../registry/json-scan.js';
+import { damageAt, membersOf, withMembers } from '../../registry/json-scan.js';
 import { objectTexts, SEEDED } from './arbitraries.js';
 import { expectSame } from './records.js';
 
@@ -68,6 +68,21 @@ describe('membersOf', () => {
     '{a:1}',
   ])('%s is no object', (text) => {
     expect(membersOf(text)).toBeNull();
+  });
+});
+
+describe('withMembers', () => {
+  test.each([
+    ['{"status":"disabled","n":1.50}', { status: '"enabled"' }, '{"status":"enabled","n":1.50}'],
+    [
+      '{ "a" : { "status": 1 } , "b":"}" }',
+      { status: '"x"', b: '2' },
+      '{ "a" : { "status": 1 } , "b":2 ,"status":"x"}',
+    ],
+    ['{}', { a: '1' }, '{"a":1}'],
+    ['[1]', { a: '1' }, null],
+  ])('of %s', (text, values, expected) => {
+    expect(withMembers(text, values)).toBe(expected);
   });
 });
 

@@ -3,7 +3,7 @@ import { contentOf } from '../../registry/content.js';
 import { saltedDigest } from '../../registry/digest.js';
 import { parseLine } from '../../registry/line.js';
 import type { ChangeKind } from '../../registry/reconcile.js';
-import { type Placed, undoingOf } from '../../registry/undo.js';
+import { mergedChange, type Placed, undoingOf } from '../../registry/undo.js';
 
 const digestOf = (content: string): string => saltedDigest('salt', content);
 const placed = (level: number, parent: string | null = null): Placed => ({
@@ -32,4 +32,19 @@ test.each([
   ['delete', placed(1), placed(3), 'foreign'],
 ] as const)('a %s of %j that is %j now: %s', (kind, before, now, expected) => {
   expect(undoing(kind, before, now)).toBe(expected);
+});
+
+test.each([
+  [undefined, 'create', 'create'],
+  ['create', 'update', 'create'],
+  ['create', 'create', 'create'],
+  ['create', 'delete', null],
+  ['update', 'update', 'update'],
+  ['update', 'delete', 'delete'],
+  ['update', 'create', 'update'],
+  ['delete', 'create', 'update'],
+] as const)('what stays of a plan: %s, then %s, is %s', (first, second, merged) => {
+  const of = (kind: ChangeKind, digest: string) => ({ kind, digest });
+  const both = mergedChange(first && of(first, 'first'), of(second, 'second'));
+  expect(both).toEqual(merged && of(merged, 'second'));
 });

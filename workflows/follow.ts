@@ -1,0 +1,312 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowFailure,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { SnapshotInfo } from '../activities/backup-export.js';
+import type { Rule } from '../registry/rules.js';
+import { newRun, startRun } from './child-run.js';
+import { fail } from './failure.js';
+import { seeOthers } from './foretell.js';
+import { preflight } from './gate.js';
+import {
+  type EditsInput,
+  type FollowInput,
+  type MigrateInput,
+  type Outcome,
+  type PassSummary,
+  type RollbackInput,
+  type RunReport,
+  writerIdOf,
+} from './messages.js';
+import { both, copy } from './migrate.js';
+import { Run } from './run.js';
+import { takeSnapshot } from './snapshot.js';
+import type { Room } from './work.js';
+
+/** Passes that a report tells one by one. */
+const TOLD = 100;
+
+/** At the gate passes become rarer, up to this, ms: somebody may take days. */
+const RAREST = 6 * 3_600_000;
+
+/** A run that has grown so long ends before the server ends it (its limit is 51,200 events). */
+const MOST_EVENTS = 40_000;
+
+/**
+ * Follows a hub that is still used: the same loop again and again, each time from fresh snapshots, so that only what
+ * changed is sent. When little is left somebody lets the target take over: the source is disabled where that is asked for,
+ * a last pass is made, and the run waits whether it is to stay so.
+ */
+export async function follow(input: FollowInput): Promise<RunReport> {
+  const { source, target, follow: how } = input;
+  const run = new Run(input, { workflow: 'migrate', source: source.host, target: target.host });
+  return run.conduct(async () => {
+    run.phase('preflight');
+    const passes = new Passes(run, input, await preflight(run, input, source.host));
+    await seeOthers(run, input);
+
+    await passes.next();
+    await passes.next();
+    for (let wait = how.every; ; ) {
+      run.phase('follow');
+      if (passes.changes > how.below) await sleep(how.every);
+      else if ((await offer(run, how, wait)) === 'approved') break;
+      else wait = Math.min(2 * wait, RAREST);
+      await passes.next();
+    }
+    if (!how.disableSource) return passes.next();
+
+    run.phase('disable');
+    const disabled = await disable(run, input);
+    let why: string | null = 'the run ended before its cut-over was approved';
+    try {
+      const outcome = await passes.next(disabled);
+      run.phase('cut-over');
+      const answer = await run.steering.gate(run.report.plan ?? '', {
+        reason: 'cut-over',
+        why: `waits for approval, or for \`cut-back\`: the devices of ${source.host} are disabled`,
+        within: how.cutBackAfter,
+      });
+      why =
+        answer === 'approved'
+          ? null
+          : answer === 'nothing'
+            ? 'nobody approved it in time'
+            : 'as was asked for';
+      return why === null ? outcome : 'cancelled';
+    } finally {
+      if (why !== null) await cutBack(run, input, disabled, why);
+    }
+  });
+}
+
+async function offer(
+  run: Run,
+  { disableSource }: FollowInput['follow'],
+  within: number,
+): Promise<'approved' | 'cut back' | 'nothing'> {
+  const next = disableSource ? 'the source is disabled, and a last pass made' : 'a last pass is made';
+  return run.steering.gate(run.report.plan ?? '', {
+    reason: 'ready',
+    why: `is ready for the cut-over: once approved, ${next}`,
+    within,
+  });
+}
+
+/** The passes of a run, one after the other. */
+class Passes {
+  /** What the newest one has sent. */
+  changes = 0;
+  readonly #run: Run;
+  readonly #input: FollowInput;
+  readonly #room: Room;
+  /** The target's snapshot from before the first write. */
+  #first: string | null = null;
+  #last: readonly string[] = [];
+  #count = 0;
+
+  constructor(run: Run, input: FollowInput, room: Room) {
+    this.#run = run;
+    this.#input = input;
+    this.#room = room;
+  }
+
+  /** Makes the target as the source is now. @param disabled what the run has done to the source before. */
+  async next(disabled: Disabled | null = null): Promise<Outcome> {
+    const run = this.#run;
+    const { source, target } = this.#input;
+    if (workflowInfo().historyLength > MOST_EVENTS)
+      fail(
+        'FOLLOWED_TOO_LONG',
+        `Run ${this.#input.run} has followed ${source.host} for ${this.#count} passes.`,
+      );
+    const started = new Date();
+    const work = run.work;
+    if (this.#first !== null) run.afresh();
+    run.phase('snapshot');
+    const [taken, before] = await both(
+      () => takeSnapshot(run, this.#input, source.host),
+      () => takeSnapshot(run, this.#input, target.host),
+    );
+    const from = disabled === null ? taken : await withStatuses(run, this.#input, disabled, taken);
+    const again = this.#first !== null;
+    this.#keep(from.id, this.#first ?? before.id);
+    const outcome = await copy(run, this.#policy(again), from, before, this.#room, again);
+    // A plan that was made again has another one.
+    this.#first ??= run.report.snapshots.target;
+    this.#keep(from.id, this.#first ?? before.id);
+    run.endPhase();
+    await this.#forget(again ? [work, ...this.#last] : []);
+    this.#last = [taken, from, ...(again ? [before] : [])].map(({ id }) => id);
+    this.#note({ started: started.toISOString(), seconds: (Date.now() - started.getTime()) / 1000, outcome });
+    return outcome;
+  }
+
+  #keep(source: string, target: string): void {
+    this.#run.keep([source, target]);
+    this.#run.report.snapshots = { source, target };
+  }
+
+  /** From the second pass on, the target holds what the run made of it, which is to follow the source. */
+  #policy(again: boolean): MigrateInput {
+    const { follow: _, ...input } = this.#input;
+    if (!again) return input;
+    const maxDelete = input.extra === 'delete' ? (input.maxDelete ?? null) : 'own';
+    return { ...input, existing: 'overwrite', maxDelete, approve: false };
+  }
+
+  /** What no later pass needs takes room, and holds keys. */
+  async #forget(containers: readonly string[]): Promise<void> {
+    const { account } = this.#input;
+    for (const container of new Set(containers))
+      await this.#run.activities.light.deleteContainer({ account, container });
+  }
+
+  #note(pass: Pick<PassSummary, 'started' | 'seconds' | 'outcome'>): void {
+    const { report } = this.#run;
+    const { create, update, delete: remove } = report.ledger;
+    const { configurations, systemModules } = report.ledger;
+    const beside = [configurations, systemModules].map((part) => (part?.create ?? 0) + (part?.update ?? 0));
+    this.changes = create + update + remove + beside.reduce((sum, n) => sum + n, 0);
+    this.#count += 1;
+    const told = [...(report.follow?.passes ?? []), { ...pass, create, update, delete: remove }];
+    report.follow = { ...report.follow, passes: told.slice(-TOLD), count: this.#count };
+  }
+}
+
+/** What a run has done to its source. */
+interface Disabled {
+  /** The run of `edit` that did it. */
+  readonly run: string;
+  /** The source's snapshot from before it. */
+  readonly before: string;
+}
+
+/** The status reason of the devices that a run disables. */
+const reasonOf = (run: string): string => `hubferry cut-over ${run}`;
+
+/** Disables all devices of the source that are enabled, by a run of `edit`, whose snapshot is the way back. */
+async function disable(run: Run, whole: FollowInput): Promise<Disabled> {
+  const { source, ...rest } = whole;
+  const { run: name, account, settings, server } = rest;
+  const edit = newRun(new Date());
+  const rule: Rule = {
+    name: 'cut-over',
+    when: 'kind != "module" && status == "enabled"',
+    // oxlint-disable-next-line unicorn/no-thenable -- rules are written so
+    then: { status: 'disabled', statusReason: reasonOf(name) },
+  };
+  const input: EditsInput = {
+    run: edit,
+    account,
+    settings,
+    ...(server === undefined ? {} : { server }),
+    target: { host: source.host },
+    strict: false,
+    rules: [rule],
+  };
+  const report = await CancellationScope.nonCancellable(() =>
+    ranOnSource(run, source.host, 'edit', input, 'edits'),
+  );
+  const { outcome, snapshots, ledger } = report;
+  const disabled = { run: edit, before: snapshots.target ?? '' };
+  if (outcome !== 'verified' && outcome !== 'differences') {
+    if (report.plan !== null) await cutBack(run, whole, disabled, 'the source could not be disabled');
+    fail('SOURCE_NOT_DISABLED', `Run ${edit}, which was to disable ${source.host}, ended ${outcome}.`);
+  }
+  if (outcome === 'differences') run.warn('SOURCE_STILL_ENABLED', 1, [`see run ${edit}`]);
+  const { follow: told = NOTHING_YET } = run.report;
+  run.report.follow = { ...told, disabled: { run: edit, devices: ledger.applied } };
+  return disabled;
+}
+
+const NOTHING_YET = { passes: [], count: 0 };
+
+/** Enables again what the run has disabled, whatever became of the run. */
+async function cutBack(
+  run: Run,
+  { source, ...rest }: FollowInput,
+  disabled: Disabled,
+  why: string,
+): Promise<void> {
+  const { account, settings, server } = rest;
+  await CancellationScope.nonCancellable(async () => {
+    run.phase('clean-up');
+    const back = newRun(new Date());
+    const input: RollbackInput = {
+      run: back,
+      account,
+      settings,
+      ...(server === undefined ? {} : { server }),
+      target: { host: source.host },
+      undone: disabled.run,
+      before: disabled.before,
+    };
+    const { outcome, ledger } = await ranOnSource(run, source.host, 'rollback', input, `run:${disabled.run}`);
+    if (outcome !== 'verified') run.warn('SOURCE_STILL_DISABLED', 1, [`see run ${back}`]);
+    const { follow: told = NOTHING_YET } = run.report;
+    run.report.follow = { ...told, cutBack: { run: back, devices: ledger.applied, why } };
+  });
+}
+
+/** The report that a failed run closed with. @throws the error where there is none */
+function reportOf(error: unknown): RunReport {
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
+  const [report] = cause instanceof ApplicationFailure ? (cause.details ?? []) : [];
+  if (report === undefined) throw error;
+  return report as RunReport;
+}
+
+/** A run on the source, to its end; another one that writes there is waited for. */
+async function ranOnSource(
+  run: Run,
+  host: string,
+  workflow: 'edit' | 'rollback',
+  input: EditsInput | RollbackInput,
+  source: string,
+): Promise<RunReport> {
+  return run.steering.step(async () => {
+    for (;;) {
+      const child = await startRun({
+        workflow,
+        workflowId: writerIdOf(host),
+        input,
+        summary: `${workflow} for the cut-over of run ${run.report.run}`,
+        report: { workflow, source, target: host },
+      });
+      if (child !== null) {
+        try {
+          return (await child.result()) as RunReport;
+        } catch (error) {
+          return reportOf(error);
+        }
+      }
+      await sleep(input.settings.slotWait);
+    }
+  });
+}
+
+/** The source as it is, but with the status that its devices had before the run disabled them. */
+async function withStatuses(
+  run: Run,
+  { run: name, account, settings }: FollowInput,
+  { before }: Disabled,
+  after: SnapshotInfo,
+): Promise<SnapshotInfo> {
+  const container = run.containers()(1);
+  await run.activities.light.createContainer({ account, container });
+  await run.activities.light.createContainer({ account, container: run.work });
+  return run.activities.transfer.restoreStatuses({
+    account,
+    work: run.work,
+    before,
+    after: after.id,
+    reason: reasonOf(name),
+    container,
+    partitionBytes: settings.partitionBytes,
+    maxLineBytes: settings.maxLineBytes,
+  });
+}

@@ -3,6 +3,7 @@ import type { RunReport } from '../workflows/messages.js';
 import { type DifferenceLine, differencesPart } from './differences.js';
 import { drillPart } from './drill.js';
 import { callsPart, factsPart, rejectedPart, warningsPart } from './findings.js';
+import { followPart } from './follow.js';
 import { html } from './html.js';
 import { ledgerPart } from './ledger.js';
 import { besidePart, planPart } from './plan.js';
@@ -47,6 +48,7 @@ ${{ html: markOf(report.run) }}
 <body>
 <main>
 ${verdictPart(report)}
+${followPart(report)}
 ${drillPart(report)}
 ${ledgerPart(report)}
 ${planPart(report, samples)}

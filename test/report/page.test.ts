@@ -9,6 +9,7 @@ import {
   differencesReport,
   drillReport,
   failedReport,
+  followReport,
   HOSTILE,
   plannedReport,
   REPORTS,
@@ -120,6 +121,13 @@ describe('the verdict comes first', () => {
     expect(text).toContain('recovery time, until proven 42 min 0 s 30 min 0 s missed');
     expect(text).toContain('age of the snapshot 23 h 53 min 24 h 0 min met');
     expect(text).toContain('The scratch hub is empty again.');
+  });
+
+  it('and the passes of a run that followed its source', () => {
+    const text = words(page(followReport()));
+    expect(text).toMatch(/Cancelled .*[Cc]ut back, nobody approved it in time/);
+    expect(text).toContain('2 2026-08-01 15:00:00 UTC 120 20 3 1 h 30 min verified');
+    expect(text).toContain('Run 20260801-173000-ab12cd has enabled 160,000 of them again');
   });
 
   it('with what was compared, and what to do next', () => {

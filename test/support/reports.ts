@@ -373,6 +373,31 @@ export function drillReport(): RunReport {
   };
 }
 
+/** A run that followed its source, and was cut back. */
+export function followReport(): RunReport {
+  const pass = (started: string, create: number, seconds: number) => ({
+    started,
+    seconds,
+    outcome: 'verified' as const,
+    create,
+    update: 20,
+    delete: 3,
+  });
+  return {
+    ...verifiedReport(),
+    outcome: 'cancelled',
+    follow: {
+      passes: [
+        pass('2026-08-01T12:00:00.000Z', 174_000, 9_000),
+        pass('2026-08-01T15:00:00.000Z', 120, 5_400),
+      ],
+      count: 2,
+      disabled: { run: '20260801-163000-ab12cd', devices: 160_000 },
+      cutBack: { run: '20260801-173000-ab12cd', devices: 160_000, why: 'nobody approved it in time' },
+    },
+  };
+}
+
 /** Reports of every kind with what their pages show beside them, by name. */
 export const REPORTS: Readonly<Record<string, { readonly report: RunReport; readonly extras: PageExtras }>> =
   {
@@ -381,6 +406,7 @@ export const REPORTS: Readonly<Record<string, { readonly report: RunReport; read
     failed: { report: failedReport(), extras: { version: '0.1.0' } },
     planned: { report: plannedReport(), extras: { version: '0.1.0', samples: SAMPLES } },
     parked: { report: plannedReport('parked'), extras: { version: '0.1.0', samples: SAMPLES } },
+    follow: { report: followReport(), extras: { version: '0.1.0' } },
     drill: { report: drillReport(), extras: { version: '0.1.0' } },
     snapshot: { report: snapshotReport(), extras: { version: '0.1.0' } },
   };

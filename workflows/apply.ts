@@ -2,6 +2,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
@@ -193,6 +194,9 @@ export async function apply(
     if (chunk === undefined) break;
     const before = sum;
     const since = Date.now();
+    setCurrentDetails(
+      `**${chunk.wave}** · chunk ${at + 1} of ${chunks.length}, ${chunk.lines} lines to ${host}`,
+    );
     try {
       await sendInWave(chunk);
       if (at + 1 < chunks.length) await spare(chunk.lines, since);
@@ -237,7 +241,7 @@ export async function apply(
       });
       add({ calls });
       if (value.unseen === 0 || final) return;
-      await sleep(settings.edgePoll);
+      await sleep(settings.edgePoll, { summary: 'until new edge devices are seen' });
     }
   }
 }

@@ -187,7 +187,7 @@ async function arrived(
     const answer = await run.activities.light.verifyConfigurations({ ...plan.input, host });
     const now = run.counted(host, answer);
     if (now.open === now.rejected.count || Date.now() >= until) return now;
-    await sleep(settings.edgePoll);
+    await sleep(settings.edgePoll, { summary: 'until configurations are seen' });
   }
 }
 

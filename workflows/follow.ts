@@ -52,7 +52,7 @@ export async function follow(input: FollowInput): Promise<RunReport> {
     await passes.next();
     for (let wait = how.every; ; ) {
       run.phase('follow');
-      if (passes.changes > how.below) await sleep(how.every);
+      if (passes.changes > how.below) await sleep(how.every, { summary: 'until the next pass' });
       else if ((await offer(run, how, wait)) === 'approved') break;
       else wait = Math.min(2 * wait, RAREST);
       await passes.next();
@@ -284,7 +284,7 @@ async function ranOnSource(
           return reportOf(error);
         }
       }
-      await sleep(input.settings.slotWait);
+      await sleep(input.settings.slotWait, { summary: `until nobody else writes to ${host}` });
     }
   });
 }

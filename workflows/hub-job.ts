@@ -3,6 +3,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
@@ -52,6 +53,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
   let progress: number | null = null;
   let nudged = false;
 
+  const tell = (now: typeof status): void => {
+    status = now;
+    const percent = progress === null ? '' : `, ${progress} %`;
+    setCurrentDetails(`**${now}**${percent} · ${type} job of ${host}`);
+  };
+
   setHandler(jobState, () => ({
     container,
     type,
@@ -72,14 +79,14 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
 
   const submit = async (): Promise<Submitted> => {
     for (;;) {
-      status = 'submitting';
+      tell('submitting');
       const answer = count(
         await light.submitJob({ host, account, container, type, strangers, settings, excludeKeys }),
       );
       if (answer.kind === 'submitted') {
         return { ...answer, since: Date.now() };
       }
-      status = 'slot held by another job';
+      tell('slot held by another job');
       await condition(() => nudged, settings.slotWait);
       nudged = false;
       if (workflowInfo().continueAsNewSuggested) {
@@ -118,7 +125,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       ) {
         return { outcome: seen.job.status, reason: seen.job.failureReason };
       }
-      status = seen.job.status === 'running' ? 'running' : 'enqueued';
+      tell(seen.job.status === 'running' ? 'running' : 'enqueued');
       if (Date.now() - current.since > settings.jobDeadline) {
         if (!current.adopted) await cancelAtHub(current);
         return { outcome: 'stuck', reason: 'the job passed its deadline' };
@@ -144,7 +151,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
         }),
       );
       if (seen.job === null || !['enqueued', 'running'].includes(seen.job.status)) return;
-      await sleep(settings.poll.first);
+      await sleep(settings.poll.first, { summary: 'until the cancelled job has ended' });
     }
   };
 
@@ -152,7 +159,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
     for (;;) {
       job ??= await submit();
       const ended = await watch(job);
-      status = 'ended';
+      tell('ended');
       // One that did not complete proves nothing by its output: it counts as ours, and the next snapshot decides.
       const ours = ended.outcome !== 'completed' || !job.adopted;
       if (ours || (await light.confirmJob({ host, account, container, type }))) {

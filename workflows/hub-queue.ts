@@ -126,7 +126,7 @@ async function runJob(host: string, request: QueueRequest): Promise<JobDone> {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) return endOf(id, error);
     }
     try {
-      await sleep(job.settings.slotWait); // a job of an earlier, terminated queue is still watched
+      await sleep(job.settings.slotWait, { summary: 'until the job of an earlier queue has ended' }); // a job of an earlier, terminated queue is still watched
     } catch (error) {
       return endOf(id, error);
     }

@@ -176,7 +176,7 @@ async function settledDifference(
   let last: Difference | null = null;
   for (let look = 1; ; look++) {
     run.phase('settle');
-    await sleep(input.settings.settle);
+    await sleep(input.settings.settle, { summary: 'until the hub shows what was written' });
     run.phase('verify');
     const actual = await takeSnapshot(run, input, input.target.host, 'records');
     const now = await compare(run, input, desired, actual, own);

@@ -38,7 +38,16 @@ import {
 import { callRegistry } from './microsoft-registry.js';
 import { callRest, type RestAnswer, type RestRequest } from './rest.js';
 
+/** Told what passes between this process and its hubs. */
+export interface HubObserver {
+  /** A request was sent. */
+  called(host: string, kind: keyof HubCalls): void;
+  /** The hub answered with 429. */
+  throttled(host: string): void;
+}
+
 export interface OpenHubOptions {
+  readonly observer?: HubObserver;
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS. */
   readonly ca?: string | Buffer;
   /** Milliseconds that the hub may be silent; 60 s by default. */
@@ -75,9 +84,10 @@ interface Connection {
    * reply, after which nobody knows whether there is a job.
    */
   readonly creator: HubAgent;
+  readonly observer: HubObserver | null;
 }
 
-function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Connection {
+function connect(hub: HubConfig, { credential, observer, ...options }: OpenHubOptions): Connection {
   const agent = new HubAgent(options);
   const credentials = hubCredentials(hub, credential);
   return {
@@ -88,6 +98,7 @@ function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Co
     agent,
     registry: credentials.registry(agent),
     creator: new HubAgent({ ...options, keepAlive: false }),
+    observer: observer ?? null,
   };
 }
 
@@ -122,15 +133,13 @@ export class HubClient implements Hub {
 
   async statistics(): Promise<{ total: number }> {
     const call = this.#call('count its devices');
-    this.#count('other');
-    const answer = await callRegistry(call, () => this.#connection.registry.getRegistryStatistics());
+    const answer = await this.#ask(call, 'other', (registry) => registry.getRegistryStatistics());
     return readStatistics(answer.responseBody) ?? unreadable(call);
   }
 
   async listJobs(): Promise<HubJob[]> {
     const call = this.#call('list its jobs');
-    this.#count('jobs');
-    const answer = await callRegistry(call, () => this.#connection.registry.listJobs());
+    const answer = await this.#ask(call, 'jobs', (registry) => registry.listJobs());
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
@@ -182,23 +191,19 @@ export class HubClient implements Hub {
 
   async getJob(jobId: string): Promise<HubJob | null> {
     const call = this.#call(`read job ${jobId}`);
-    this.#count('polls');
-    const { registry } = this.#connection;
-    const answer = await missing(callRegistry(call, () => registry.getJob(encodeURIComponent(jobId))));
+    const asked = this.#ask(call, 'polls', (registry) => registry.getJob(encodeURIComponent(jobId)));
+    const answer = await missing(asked);
     return answer === null ? null : (readJob(answer) ?? unreadable(call));
   }
 
   async cancelJob(jobId: string): Promise<void> {
     if (!(await this.#isActive(jobId))) return;
     const call = this.#call(`cancel job ${jobId}`);
-    this.#count('jobs');
-    const { registry } = this.#connection;
-    await callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))).catch(
-      async (error: unknown) => {
-        // A job that has ended meanwhile answers with an error (facts §4).
-        if (await this.#isActive(jobId)) throw error;
-      },
-    );
+    const asked = this.#ask(call, 'jobs', (registry) => registry.cancelJob(encodeURIComponent(jobId)));
+    await asked.catch(async (error: unknown) => {
+      // A job that has ended meanwhile answers with an error (facts §4).
+      if (await this.#isActive(jobId)) throw error;
+    });
   }
 
   async #isActive(jobId: string): Promise<boolean> {
@@ -412,6 +417,22 @@ export class HubClient implements Hub {
 
   #count(kind: keyof HubCalls): void {
     this.#calls = addCalls(this.#calls, { ...NO_CALLS, [kind]: 1 });
+    this.#connection.observer?.called(this.host, kind);
+  }
+
+  /** A call of Microsoft's client. */
+  async #ask<T>(call: HubCall, kind: keyof HubCalls, run: (registry: Registry) => Promise<T>): Promise<T> {
+    this.#count(kind);
+    try {
+      return await callRegistry(call, () => run(this.#connection.registry));
+    } catch (error) {
+      if (error instanceof HubAnswerError) this.#observe(error.status);
+      throw error;
+    }
+  }
+
+  #observe(status: number): void {
+    if (status === THROTTLED) this.#connection.observer?.throttled(this.host);
   }
 
   #call(what: string): HubCall {
@@ -438,10 +459,14 @@ export class HubClient implements Hub {
     const answer = await callRest(options, request).catch((error: unknown) => {
       throw hubSilentError(call, error);
     });
+    this.#observe(answer.status);
     if (answer.status >= 300 || answer.status < 200) throw hubAnswerError(call, answer);
     return answer;
   }
 }
+
+/** The status by which a hub asks for fewer calls. */
+const THROTTLED = 429;
 
 /** Refused by the tier (403), by the policy (401, 403), or not there at all. */
 const NOT_OFFERED = [401, 403, 404, 405, 501];

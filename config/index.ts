@@ -13,3 +13,4 @@ export {
 } from './model.js';
 export { faultIn, loadRules, twinPathText } from './rules.js';
 export { configJsonSchema } from './schema.js';
+export { METRICS_PLACE_WORDS, metricsAddress } from './settings.js';

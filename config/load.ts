@@ -45,9 +45,10 @@ export function loadConfig(options: LoadOptions): Config {
   const hubs = hubsOf(written, source);
   const storage = storageFrom(written, source);
   const temporal = written.temporal ?? null;
-  const hash = hashOf([...hubs.values()], storage, temporal, env);
-  const { settings } = check(override(value, overrides), source, overrides);
-  return { path, hash, hubs, storage, temporal, settings };
+  const metricsAddress = written.settings.metricsPort ?? null;
+  const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
+  const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
+  return { path, hash, hubs, storage, temporal, settings, metricsAddress };
 }
 
 function readText(path: string): string {
@@ -123,13 +124,20 @@ function hashOf(
   hubs: readonly HubConfig[],
   storage: StorageConfig | null,
   temporal: TemporalConfig | null,
+  metrics: string | null,
   env: NodeJS.ProcessEnv,
 ): string {
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
   const signsIn = [...hubs, storage].some((one) => one?.connectionString === null);
   return sha256(
     JSON.stringify(
-      [byAlias, storage, temporal, ...(signsIn ? [sha256(identityOf(env))] : [])],
+      [
+        byAlias,
+        storage,
+        temporal,
+        ...(signsIn ? [sha256(identityOf(env))] : []),
+        ...(metrics === null ? [] : [{ metrics }]),
+      ],
       (key, value: unknown) =>
         key === 'connectionString' && typeof value === 'string' ? sha256(value) : value,
     ),

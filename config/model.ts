@@ -53,8 +53,8 @@ export interface Config {
   /** Absolute path of the file. */
   readonly path: string;
   /**
-   * SHA-256 (hex) of what the file resolves to, secrets by their digest: what a worker is started with. Settings are
-   * not part of it: they travel in the run's input, so they must not make the embedded worker look like another one.
+   * SHA-256 (hex) of what the file resolves to, secrets by their digest: what a worker is started with. Settings of runs
+   * are not part of it: they travel in the run's input, so they must not make the embedded worker look like another one.
    */
   readonly hash: string;
   /** By alias, in the order of the file. */
@@ -62,6 +62,8 @@ export interface Config {
   readonly storage: StorageConfig | null;
   readonly temporal: TemporalConfig | null;
   readonly settings: RunSettings;
+  /** Where a worker serves its metrics, `address:port`; null: nowhere. It concerns that process only, and no run. */
+  readonly metricsAddress: string | null;
 }
 
 /** The hub of an alias. @throws HubferryError HUB_UNKNOWN, with the aliases there are. */

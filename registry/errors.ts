@@ -125,6 +125,9 @@ export const ERRORS = {
   NO_WORKER: final('Start `hubferry worker`, or leave `temporal:` out for the embedded server.'),
   TEMPORAL_REFUSED: final('Let somebody who may do it run the command in the message.'),
   SERVER_NOT_FOUND: final('Set TEMPORAL_CLI to the Temporal CLI’s path, or install it.'),
+  METRICS_NOT_SERVED: final(
+    'Give each worker of a machine a port of its own: settings.metricsPort, or --metrics-port.',
+  ),
   EMBEDDED_FAILED: final('Look at the log named in the message.'),
   STEP_TIMED_OUT: final(
     'Look at the workers (is one on the transfer queue?), then run the same command again.',

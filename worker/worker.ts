@@ -6,6 +6,7 @@ import type * as workflows from '../workflows/index.js';
 import { enqueue, hubQueueIdOf } from '../workflows/messages.js';
 import { connectClient, type TemporalAddress } from './connection.js';
 import type { Logger } from './log.js';
+import { hubMetrics } from './metrics.js';
 import { createWorkerPair, type WorkerPair, type WorkerTuning } from './worker-pair.js';
 
 export type { WorkerTuning } from './worker-pair.js';
@@ -28,7 +29,7 @@ export async function createWorkers(options: WorkersOptions): Promise<WorkerPair
   const { config, address, namespace, log } = options;
   const { connection: clientConnection, client } = await connectClient({ address, namespace });
   const connection = await NativeConnection.connect({ address });
-  const connections = new Connections(config);
+  const connections = new Connections(config, { observer: hubMetrics });
   const close = async (): Promise<void> => {
     connections.close();
     await Promise.allSettled([connection.close(), clientConnection.close()]);

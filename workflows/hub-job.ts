@@ -3,11 +3,15 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  log,
+  metricMeter,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { runOfContainer } from '../registry/containers.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import { timed } from '../registry/metrics.js';
 import { type JobOutcome, type JobRequest, type JobResult, jobState, pollNow } from './messages.js';
 import { nextPoll } from './poll.js';
 import { proxies } from './proxies.js';
@@ -51,6 +55,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
   let status: 'submitting' | 'slot held by another job' | 'enqueued' | 'running' | 'ended' = 'submitting';
   let progress: number | null = null;
   let nudged = false;
+  const fields = {
+    run: runOfContainer(container),
+    hub: host,
+    stage: type === 'export' ? 'snapshot' : 'apply',
+    type,
+  };
 
   setHandler(jobState, () => ({
     container,
@@ -77,6 +87,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
         await light.submitJob({ host, account, container, type, strangers, settings, excludeKeys }),
       );
       if (answer.kind === 'submitted') {
+        const { jobId, adopted } = answer;
+        log.info('job begins', { ...fields, jobId, adopted, lines: request.lines });
         return { ...answer, since: Date.now() };
       }
       status = 'slot held by another job';
@@ -158,7 +170,11 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       if (ours || (await light.confirmJob({ host, account, container, type }))) {
         await light.closeJob({ host, account, container, type });
         const seconds = (Date.now() - job.since) / 1000;
-        return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, calls };
+        const { jobId, adopted } = job;
+        const { outcome } = ended;
+        log.info('job ended', { ...fields, jobId, outcome, seconds });
+        timed(metricMeter, 'hubferry_job_seconds', seconds, { hub: host, type, outcome });
+        return { ...ended, jobId, adopted, seconds, calls };
       }
       // It only looked like ours: our own create never arrived. Leave that job alone and submit again.
       strangers = [...strangers, job.jobId];

@@ -3,11 +3,14 @@ import {
   CancellationScope,
   condition,
   isCancellation,
+  log,
+  metricMeter,
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
+import { counted, timed } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
@@ -81,17 +84,27 @@ export class Run {
   }
 
   phase(phase: Phase): void {
-    if (phase !== this.report.phase) this.#endPhase();
+    const before = this.report.phase;
+    if (phase !== before) this.#endPhase();
     this.report.phase = phase;
+    if (phase !== before && phase !== 'ended') this.#log('stage begins');
     setCurrentDetails(`**${phase}** · ${this.report.source} → ${this.report.target ?? 'storage'}`);
   }
 
   #endPhase(): void {
     const now = Date.now();
+    const { phase, workflow } = this.report;
     const { phases } = this.report.seconds;
-    const before = phases[this.report.phase] ?? 0;
-    phases[this.report.phase] = before + (now - this.#phaseSince) / 1000;
+    const seconds = (now - this.#phaseSince) / 1000;
+    phases[phase] = (phases[phase] ?? 0) + seconds;
     this.#phaseSince = now;
+    timed(metricMeter, 'hubferry_stage_seconds', seconds, { workflow, stage: phase });
+  }
+
+  /** A line of the worker's log; not again when the run is replayed. */
+  #log(message: string, more: Readonly<Record<string, unknown>> = {}): void {
+    const { run, source, target, phase: stage } = this.report;
+    log.info(message, { run, hub: target ?? source, stage, ...more });
   }
 
   /** The private container of this run's working data. */
@@ -191,6 +204,7 @@ export class Run {
   async conduct(body: () => Promise<RunReport['outcome']>): Promise<RunReport> {
     const { report } = this;
     let failure: unknown = null;
+    this.#log('run begins', { source: report.source, target: report.target });
     try {
       await this.activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
       this.#begun = true;
@@ -208,6 +222,10 @@ export class Run {
       report.outcome = 'failed';
       report.error ??= failureOf(error);
     }
+    const { workflow, outcome } = report;
+    const { total: seconds } = this.#stamped().seconds;
+    this.#log('run ended', { outcome, seconds, ...(report.error ? { code: report.error.code } : {}) });
+    counted(metricMeter, 'hubferry_runs', 1, { workflow, outcome });
     if (failure === null) return report;
     if (report.error === null) throw failure; // cancelled
     const { code: type, message } = report.error;

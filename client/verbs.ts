@@ -3,6 +3,7 @@ import { approveCommand } from './approve.js';
 import { checkCommand } from './check.js';
 import { downCommand } from './down.js';
 import { editCommand } from './edit.js';
+import { initCommand } from './init.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { rollbackCommand } from './rollback.js';
 import { simulatorCommand } from './simulator.js';
@@ -20,6 +21,7 @@ export const VERBS: readonly (() => Command)[] = [
   rollbackCommand,
   approveCommand,
   snapshotCommand,
+  initCommand,
   checkCommand,
   statusCommand,
   listCommand,

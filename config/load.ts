@@ -36,7 +36,21 @@ export interface LoadOptions {
 export function loadConfig(options: LoadOptions): Config {
   const name = options.path ?? CONFIG_FILE;
   const path = resolve(options.cwd ?? process.cwd(), name);
-  const source = new YamlSource(name, readText(path));
+  return { path, ...parseConfig(name, readText(path), options) };
+}
+
+/**
+ * The same of a text.
+ *
+ * @param name how the file is called in messages
+ * @throws HubferryError as `loadConfig`, but CONFIG_NOT_FOUND
+ */
+export function parseConfig(
+  name: string,
+  text: string,
+  options: Pick<LoadOptions, 'env' | 'set'>,
+): Omit<Config, 'path'> {
+  const source = new YamlSource(name, text);
   const overrides = (options.set ?? []).map(parseOverride);
   const env = options.env ?? process.env;
   const value = replaceReferences(source.value(), env, (at) => source.where(at));
@@ -48,7 +62,7 @@ export function loadConfig(options: LoadOptions): Config {
   const metricsAddress = written.settings.metricsPort ?? null;
   const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
   const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
-  return { path, hash, hubs, storage, temporal, settings, metricsAddress };
+  return { hash, hubs, storage, temporal, settings, metricsAddress };
 }
 
 function readText(path: string): string {

@@ -15,7 +15,8 @@ const passing = (hint: string): ErrorInfo => ({ exit: 1, retryable: true, hint }
 /** Every code that can reach a user. */
 export const ERRORS = {
   USAGE: usage('See `hubferry --help`, or `hubferry VERB --help`.'),
-  CONFIG_NOT_FOUND: usage('Create hubferry.yaml here, or name a file with --config.'),
+  CONFIG_NOT_FOUND: usage('Make one with `hubferry init`, or name a file with --config.'),
+  CONFIG_EXISTS: usage('Name another file with --config, or replace this one with --force.'),
   CONFIG_INVALID: usage('Correct the named line; hubferry.example.yaml shows every key.'),
   ENV_NOT_SET: usage('Set the environment variable, or write the value another way.'),
   HUB_UNKNOWN: usage('Use an alias from `hubs:` of the configuration.'),

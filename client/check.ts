@@ -3,16 +3,17 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { TimeoutFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import type { Finding } from '../activities/check.js';
-import { hubOf } from '../config/index.js';
+import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { CheckInput } from '../workflows/check.js';
 import { emptyReport, TASK_QUEUE } from '../workflows/messages.js';
+import { findingsText } from './findings.js';
 import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
 import { newRunId } from './runs.js';
 import { configOf, openSession, type Session } from './session.js';
-import { fold, plain, widthOf } from './text.js';
+import { duration, widthOf } from './text.js';
 
 /** A worker that is there takes a check at once; in embedded mode one that died is back long before. ms */
 const WORKER_TIME = 60_000;
@@ -43,16 +44,33 @@ export function checkCommand(): Command {
       try {
         const run = newRunId();
         const notice = setTimeout(() => say('waiting for an answer of a worker'), PATIENCE);
-        const findings = await answer(await startCheck(session, run, hosts)).finally(() =>
-          clearTimeout(notice),
-        );
+        const asked = Date.now();
+        const told = await answer(await startCheck(session, run, hosts)).finally(() => clearTimeout(notice));
+        const findings = [...temporalFindings(session.server, Date.now() - asked), ...told];
+        const nameOf = (subject: string): string => nameIn(config, subject);
         if (options.json) printJson(reportOf(run, hosts, findings));
-        else process.stdout.write(`${findingsText(findings, widthOf(process.stdout))}\n`);
+        else process.stdout.write(`${findingsText(findings, nameOf, widthOf(process.stdout))}\n`);
         process.exitCode = findings.every(({ ok }) => ok) ? 0 : 1;
       } finally {
         await session.close();
       }
     });
+}
+
+/** That there are findings at all proves both. @param took ms */
+function temporalFindings(subject: string, took: number): Finding[] {
+  const fine = { subject, ok: true, code: null, hint: null };
+  return [
+    { ...fine, check: 'server', detail: 'answers' },
+    { ...fine, check: 'worker', detail: `tried the rest within ${duration(took)}` },
+  ];
+}
+
+/** What a subject is, with the names that the configuration has for it. */
+function nameIn(config: Config, subject: string): string {
+  const aliases = [...config.hubs.values()].filter(({ host }) => host === subject).map(({ alias }) => alias);
+  if (aliases.length > 0) return `hub ${aliases.join(', ')} · ${subject}`;
+  return `${subject === config.storage?.account ? 'storage' : 'temporal'} · ${subject}`;
 }
 
 async function startCheck(
@@ -110,17 +128,4 @@ function reportOf(run: string, hosts: readonly string[], checks: readonly Findin
   const error =
     failed?.code && failed.hint ? { code: failed.code, message: failed.detail, hint: failed.hint } : null;
   return { ...report, phase: 'ended', outcome: failed ? 'failed' : 'done', error, checks };
-}
-
-function findingsText(findings: readonly Finding[], width: number): string {
-  const lines: string[] = [];
-  let subject = '';
-  for (const finding of findings) {
-    if (finding.subject !== subject) lines.push(finding.subject);
-    subject = finding.subject;
-    const what = `  ${finding.ok ? 'ok    ' : 'FAILED'}  ${finding.check.padEnd(14)}  `;
-    lines.push(...fold(`${what}${plain(finding.detail)}`, width, what.length - 2));
-    if (finding.hint) lines.push(...fold(`${' '.repeat(what.length)}${finding.hint}`, width, 0));
-  }
-  return lines.join('\n');
 }

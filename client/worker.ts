@@ -69,6 +69,7 @@ async function run(flags: Flags): Promise<void> {
     config,
     address,
     namespace: flags.namespace ?? config.temporal?.namespace ?? 'default',
+    ...(config.temporal?.access === undefined ? {} : { access: config.temporal.access }),
     json: flags.json,
     ...(flags.wait === undefined ? {} : { wait: flags.wait }),
     ...(flags.metricsPort === undefined ? {} : { metricsAddress: flags.metricsPort }),

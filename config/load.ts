@@ -10,6 +10,7 @@ import type { Config, HubConfig, StorageConfig, TemporalConfig } from './model.j
 import { type Override, override, parseOverride } from './overrides.js';
 import { containersOf } from './prepared-containers.js';
 import { configSchema } from './schema.js';
+import { temporalFromEnvironment } from './temporal-environment.js';
 import { YamlSource } from './yaml-source.js';
 
 /** The file that is looked for in the working directory. */
@@ -58,7 +59,7 @@ export function parseConfig(
   const written = check(value, source, []);
   const hubs = hubsOf(written, source);
   const storage = storageFrom(written, source);
-  const temporal = written.temporal ?? null;
+  const temporal = temporalFrom(written, source, env);
   const metricsAddress = written.settings.metricsPort ?? null;
   const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
   const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
@@ -123,6 +124,17 @@ function storageFrom(written: Written, source: YamlSource): StorageConfig | null
   const { container } = written.storage;
   if (container === undefined) return storage;
   return { ...storage, account: `${storage.account}/${container}`, container };
+}
+
+function temporalFrom(
+  { temporal }: Written,
+  source: YamlSource,
+  env: NodeJS.ProcessEnv,
+): TemporalConfig | null {
+  if (temporal === undefined) return null;
+  const { address, namespace = 'default', profile } = temporal;
+  if (address !== undefined) return { address, namespace };
+  return temporalFromEnvironment(profile, env, source.where(['temporal', 'environment']));
 }
 
 function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: string): T {

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from '@temporalio/client';
 import { HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import type { RunSettings } from '../registry/settings.js';
@@ -43,10 +44,23 @@ export interface StorageConfig {
   readonly container?: string;
 }
 
+type TLSConfig = Exclude<ConnectionOptions['tls'], boolean | null | undefined>;
+type Metadata = NonNullable<ConnectionOptions['metadata']>;
+
+/** How a Temporal server is to be convinced of who we are. Secret. */
+export interface TemporalAccess {
+  /** True: TLS with the system's certificates. */
+  readonly tls?: TLSConfig | boolean;
+  readonly apiKey?: string;
+  readonly metadata?: Metadata;
+}
+
 export interface TemporalConfig {
   /** `host:port` of the frontend. */
   readonly address: string;
   readonly namespace: string;
+  /** Left out: none, and no TLS. */
+  readonly access?: TemporalAccess;
 }
 
 export interface Config {

@@ -71,7 +71,8 @@ async function work(options: WorkerProcessOptions): Promise<void> {
   } finally {
     await connection.close();
   }
-  const workers = await createWorkers({ config, address, namespace, log, options: tuning });
+  const { access = {} } = options;
+  const workers = await createWorkers({ config, address, namespace, access, log, options: tuning });
   const running = workers.run();
   stop.addEventListener('abort', () => workers.shutdown(), { once: true });
   if (stop.aborted) workers.shutdown();

@@ -26,9 +26,9 @@ const HUB_QUEUE_TYPE = 'hubQueue' satisfies keyof typeof workflows;
  * @throws HubferryError TEMPORAL_UNREACHABLE
  */
 export async function createWorkers(options: WorkersOptions): Promise<WorkerPair> {
-  const { config, address, namespace, log } = options;
-  const { connection: clientConnection, client } = await connectClient({ address, namespace });
-  const connection = await NativeConnection.connect({ address });
+  const { config, address, namespace, access = {}, log } = options;
+  const { connection: clientConnection, client } = await connectClient({ address, namespace, access });
+  const connection = await NativeConnection.connect({ address, ...access });
   const connections = new Connections(config, { observer: hubMetrics });
   const close = async (): Promise<void> => {
     connections.close();

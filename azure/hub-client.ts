@@ -229,6 +229,19 @@ export class HubClient implements Hub {
     return readDevice(json(call, answer)) ?? unreadable(call);
   }
 
+  async deleteDevice(deviceId: string): Promise<void> {
+    const call = this.#call(`delete device ${deviceId}`);
+    this.#guardWrite(call);
+    await missing(
+      this.#rest(call, {
+        method: 'DELETE',
+        path: path('devices', deviceId),
+        headers: { 'If-Match': quoted('*') },
+        repeatable: true,
+      }),
+    );
+  }
+
   async getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null> {
     const call = this.#call(`read module ${deviceId}/${moduleId}`);
     const request: RestRequest = { method: 'GET', path: path('devices', deviceId, 'modules', moduleId) };
@@ -383,13 +396,7 @@ export class HubClient implements Hub {
       [404, 412],
     );
     if (answer === null) return;
-    await missing(
-      this.#rest(call, {
-        method: 'DELETE',
-        path: path('devices', deviceId),
-        headers: { 'If-Match': quoted('*') },
-      }),
-    );
+    await this.deleteDevice(deviceId);
     throw new HubferryError(
       'HUB_REFUSED',
       `${this.host} created device ${deviceId} by an update with If-Match: it does not guard updates as an IoT hub does`,

@@ -6,13 +6,15 @@ import type { Finding } from '../activities/check.js';
 import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { CheckInput } from '../workflows/check.js';
-import { emptyReport, TASK_QUEUE } from '../workflows/messages.js';
+import { emptyReport, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
+import type { ProbeRunInput } from '../workflows/probe.js';
 import { findingsText } from './findings.js';
 import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
+import { conduct } from './run.js';
 import { newRunId } from './runs.js';
-import { configOf, openSession, type Session } from './session.js';
+import { configOf, openSession, type Session, storageWithinReach } from './session.js';
 import { duration, widthOf } from './text.js';
 
 /** A worker that is there takes a check at once; in embedded mode one that died is back long before. ms */
@@ -34,9 +36,20 @@ export function checkCommand(): Command {
       )
       .argument('[hubs...]', 'aliases (default: all of the configuration)'),
   )
-    .addHelpText('after', '\nExamples:\n  hubferry check\n  hubferry check new')
-    .action(async (aliases: string[], options: CommonOptions) => {
+    .option(
+      '--probe <hub>',
+      'instead: answer what is not documented of the service, by throw-away records on a hub with `role: scratch`',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hubferry check\n  hubferry check new\n  hubferry check --probe scratch',
+    )
+    .action(async (aliases: string[], options: CommonOptions & { readonly probe?: string }) => {
       const config = configOf(options);
+      if (options.probe !== undefined) {
+        await probe(config, options.probe, aliases, options);
+        return;
+      }
       const hubs =
         aliases.length > 0 ? aliases.map((alias) => hubOf(config, alias)) : [...config.hubs.values()];
       const hosts = [...new Set(hubs.map(({ host }) => host))];
@@ -55,6 +68,32 @@ export function checkCommand(): Command {
         await session.close();
       }
     });
+}
+
+/** @throws HubferryError NOT_SCRATCH, HUB_READ_ONLY, before any call */
+async function probe(
+  config: Config,
+  alias: string,
+  others: readonly string[],
+  options: CommonOptions,
+): Promise<void> {
+  if (others.length > 0) throw new HubferryError('USAGE', '--probe is about one hub, and takes no others.');
+  const { host, role, readOnly } = hubOf(config, alias);
+  if (role !== 'scratch')
+    throw new HubferryError('NOT_SCRATCH', `${alias} (${host}) has no \`role: scratch\` in ${config.path}.`);
+  if (readOnly) throw new HubferryError('HUB_READ_ONLY', `${alias} (${host}) is marked readOnly.`);
+  storageWithinReach(config, [host]);
+  await conduct(
+    config,
+    { ...options, detach: false },
+    {
+      workflow: 'probe',
+      workflowId: () => writerIdOf(host),
+      input: (base): ProbeRunInput => ({ ...base, target: { host } }),
+      summary: `probe ${host}`,
+      report: { workflow: 'probe', source: 'probe', target: host },
+    },
+  );
 }
 
 /** That there are findings at all proves both. @param took ms */

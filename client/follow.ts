@@ -86,7 +86,7 @@ export function timed(report: RunReport): RunReport {
 }
 
 const isHost = (name: string | null): boolean =>
-  name !== null && name !== 'edits' && !/^(snapshot|run):/.test(name);
+  name !== null && name !== 'edits' && name !== 'probe' && !/^(snapshot|run):/.test(name);
 
 /** Each repair round warns once; the name of the apply workflow holds the round. */
 const roundOf = (report: RunReport): number =>

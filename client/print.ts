@@ -1,6 +1,7 @@
 import type { Work } from '../registry/estimate.js';
 import type { PartLedger } from '../registry/ledger.js';
 import type { PlanSample } from '../registry/plan-sample.js';
+import type { ProbeAnswer } from '../registry/probe.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
@@ -51,8 +52,9 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     '',
   ];
   if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
-  // Nothing was counted yet; an empty hub that was moved to its end is another matter.
-  const uncounted = ledger.source === 0 && (report.outcome === 'running' || report.outcome === 'failed');
+  // Nothing was counted yet, or ever is; an empty hub that was moved to its end is another matter.
+  const counts = report.outcome !== 'running' && report.outcome !== 'failed' && report.workflow !== 'probe';
+  const uncounted = ledger.source === 0 && !counts;
   if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
   for (const [name, part] of partsOf(report))
     lines.push(`  ${name}`, ...equations(ledgerRows({ workflow: report.workflow, ledger: part }), width));
@@ -74,6 +76,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     if (report.work) lines.push(...workLines(report.work, width));
     if (samples.length > 0) lines.push(...sampleLines(samples, width));
   }
+  if (report.probe) lines.push(...probeLines(report.probe, width));
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
   if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
@@ -105,6 +108,21 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.outcome === 'parked' && report.plan)
     lines.push(...fold(`  to go on: hubferry approve ${report.run} ${report.plan.slice(0, 16)}`, width, 4));
   return lines.join('\n');
+}
+
+/** What a probe asked, what the hub answered, and what hubferry takes for granted. */
+function probeLines(answers: readonly ProbeAnswer[], width: number): string[] {
+  const widest = Math.max(...answers.map(({ question }) => question.length));
+  return [
+    '  what the hub answers, and what hubferry assumes',
+    ...answers.flatMap(({ question, answer, assumed }) => {
+      const first = `    ${question.padEnd(widest)}  `;
+      return [
+        ...fold(`${first}${plain(answer)}`, width, first.length - 4),
+        ...fold(`${' '.repeat(first.length)}assumed: ${assumed}`, width, 0),
+      ];
+    }),
+  ];
 }
 
 const KIND_NAMES = { device: 'devices', edge: 'edge devices', module: 'modules' } as const;
@@ -317,6 +335,7 @@ export function errorLines(error: RunError, width: number): string[] {
 }
 
 const REPORTED: readonly RunReport['workflow'][] = [
+  'probe',
   'migrate',
   'edit',
   'rollback',

@@ -23,6 +23,7 @@ export const ERRORS = {
   CONNECTION_STRING_INVALID: usage(
     'Copy the connection string of a policy with registry rights from the hub.',
   ),
+  NOT_SCRATCH: usage('If nothing on that hub matters, declare it with `role: scratch` in the configuration.'),
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
   RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),

@@ -4,5 +4,6 @@ export { edit } from './edit.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';
+export { probe } from './probe.js';
 export { rollback } from './rollback.js';
 export { snapshot } from './snapshot.js';

@@ -4,6 +4,7 @@ import type { Work } from '../registry/estimate.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
+import type { ProbeAnswer } from '../registry/probe.js';
 import type { Rejected } from '../registry/refusal.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
@@ -144,7 +145,7 @@ export type Phase =
 /** The object that `--json` prints, that `status` shows while the run goes on, and that `runs/<RUN>.json` keeps. */
 export interface RunReport {
   run: string;
-  workflow: 'migrate' | 'edit' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check';
+  workflow: 'migrate' | 'edit' | 'rollback' | 'plan' | 'verify' | 'snapshot' | 'check' | 'probe';
   outcome: Outcome;
   phase: Phase;
   source: string;
@@ -169,6 +170,8 @@ export interface RunReport {
   sourceChanges?: SourceChanges;
   /** Records that got new keys, in runs that make any: they wait in the container `newKeysContainer`. */
   newKeys?: number;
+  /** What a probe found out about the hub. */
+  probe?: ProbeAnswer[];
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
   rejected: Rejected[];

@@ -135,7 +135,7 @@ test('serves metrics where it is told, and only where nobody else does', async (
   const { address } = server ?? { address: '' };
   const port = await freePort();
   const { child, out, exited } = worker('--address', address, '--metrics-port', String(port));
-  await until('it is ready', () => out().includes('\n'));
+  await until('it is ready', () => out().includes('\n'), 60_000);
   const metrics = await fetch(`http://127.0.0.1:${port}/metrics`);
   expect(await metrics.text()).toContain('temporal_num_pollers{');
   const second = worker('--address', address, '--metrics-port', String(port));

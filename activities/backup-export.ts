@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
 import { lacksKeys } from '../registry/keyless.js';
 import { parseLine } from '../registry/line.js';
+import { counted } from '../registry/metrics.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
 import { type EdgeRow, edgeRow } from '../registry/scopes.js';
 import { type ConfigurationsInfo, sealConfigurations } from './configurations.js';
@@ -91,6 +93,7 @@ export function backupExportActivities({ connections }: Deps) {
           edges.push(edgeRow(record));
         }
       }
+      counted(metricMeter, 'hubferry_records', count.records, { stage: 'snapshot' });
       const hub = connections.hub(input.host);
       await writeEdges(storage, input.container, await withParents(hub, edges));
       const configurations =

@@ -1,7 +1,9 @@
+import { metricMeter } from '@temporalio/activity';
 import type { Hub } from '../azure/hub.js';
 import { HubAnswerError } from '../azure/hub-errors.js';
 import { type Change, parseChange, restBodies } from '../registry/change.js';
 import { explained } from '../registry/error-log.js';
+import { counted } from '../registry/metrics.js';
 import { isJsonObject } from '../registry/record.js';
 import type { EdgeTable } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
@@ -43,6 +45,7 @@ export function byRestActivities({ connections }: Deps) {
         }
       };
       await Promise.all(Array.from({ length: AT_A_TIME }, work));
+      counted(metricMeter, 'hubferry_records', input.chunk.lines, { stage: 'send' });
       return { value: { rejected: await rejections.close() }, calls: hub.takeCalls() };
     },
   };

@@ -1,6 +1,7 @@
-import { Context } from '@temporalio/activity';
+import { Context, metricMeter } from '@temporalio/activity';
 import type { Hub } from '../azure/hub.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
+import { timed } from '../registry/metrics.js';
 import type { EdgeRow } from '../registry/scopes.js';
 
 /** The documented way to list edge devices; the answer is a twin, which shows the device's scopes (facts §1.3). */
@@ -19,6 +20,7 @@ export async function patiently<T>(call: () => Promise<T>): Promise<T> {
       return await call();
     } catch (error) {
       if (!(error instanceof HubferryError && ERRORS[error.code].retryable)) throw error;
+      timed(metricMeter, 'hubferry_backoff_seconds', wait / 1_000, { code: error.code });
       await Context.current().sleep(wait);
     }
   }

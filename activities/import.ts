@@ -1,7 +1,9 @@
+import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { parseChange, printImportOf } from '../registry/change.js';
 import { parseErrorLine } from '../registry/error-log.js';
 import { identityOfLine } from '../registry/line.js';
+import { counted } from '../registry/metrics.js';
 import { partitionOf } from '../registry/partition.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
@@ -69,6 +71,7 @@ export function importActivities({ connections }: Deps) {
         }
       }
       await writer.close();
+      counted(metricMeter, 'hubferry_records', lines, { stage: 'send' });
       return { lines, withheld: await withheld.close() };
     },
 

@@ -18,6 +18,7 @@ import { manifestActivities } from './manifests.js';
 import { newKeysActivities } from './new-keys.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
+import { probeActivities } from './probe.js';
 import { recheckActivities } from './recheck.js';
 import { reconcileActivities } from './reconcile.js';
 import { reportActivities } from './report.js';
@@ -53,6 +54,7 @@ export function createActivities(deps: Deps) {
     ...manifestActivities(deps),
     ...configurationsActivities(deps),
     ...edgeActivities(deps),
+    ...probeActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),
     ...retentionActivities(deps),

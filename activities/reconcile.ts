@@ -1,6 +1,8 @@
+import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { byRest, type Change, changesOf, makesKeys, writesKeys } from '../registry/change.js';
 import { managedValues } from '../registry/managed.js';
+import { counted } from '../registry/metrics.js';
 import type { ImportMode } from '../registry/modes.js';
 import type { Policy } from '../registry/policy.js';
 import { type Comparison, comparePartition } from '../registry/reconcile.js';
@@ -100,6 +102,7 @@ export function reconcileActivities({ connections }: Deps) {
         for (const { wave, change } of lines) await out.add(wave, change);
         await kept?.add(due, lines[0]?.change);
       }
+      counted(metricMeter, 'hubferry_records', desired.length, { stage: 'compare' });
       await differences.close();
       await kept?.close();
       if (kept !== null) await samples.write(storage, work, workBlob.samples(pass, partition));

@@ -1,6 +1,8 @@
+import { metricMeter } from '@temporalio/activity';
 import { lacksKeys } from '../registry/keyless.js';
 import { type Refusal, refusalOf } from '../registry/limits.js';
 import { printDesiredLine, printRefused } from '../registry/line.js';
+import { counted } from '../registry/metrics.js';
 import { isToGenerate } from '../registry/new-keys.js';
 import { partitionCount, partitionOf } from '../registry/partition.js';
 import { isSystemModule, type RegistryRecord, recordKey } from '../registry/record.js';
@@ -94,9 +96,11 @@ export function transformActivities({ connections }: Deps) {
       const unknown = new Sampler();
       const long: Rejected[] = [];
       let longCount = 0;
+      let records = 0;
 
       for await (const line of ruled?.lines() ?? wholeSnapshot(storage, input)) {
         const { record } = line;
+        records += 1;
         if (record === null) {
           longCount += 1;
           const reason = `the line is longer than ${input.maxLineBytes} bytes`;
@@ -121,6 +125,7 @@ export function transformActivities({ connections }: Deps) {
       }
       await writers.close();
       await manifests.close();
+      counted(metricMeter, 'hubferry_records', records, { stage: 'transform' });
       return {
         snapshot: input.snapshot,
         partitions,

@@ -39,7 +39,16 @@ import { callRegistry } from './microsoft-registry.js';
 import { Pace } from './pace.js';
 import { callRest, type RestAnswer, type RestRequest } from './rest.js';
 
+/** Told what passes between this process and its hubs. */
+export interface HubObserver {
+  /** A request was sent. */
+  called(host: string, kind: keyof HubCalls): void;
+  /** The hub answered with 429. */
+  throttled(host: string): void;
+}
+
 export interface OpenHubOptions {
+  readonly observer?: HubObserver;
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS. */
   readonly ca?: string | Buffer;
   /** Milliseconds that the hub may be silent; 60 s by default. */
@@ -78,9 +87,10 @@ interface Connection {
   readonly creator: HubAgent;
   /** Spaces the calls of views that are to spare the hub. */
   readonly pace: Pace;
+  readonly observer: HubObserver | null;
 }
 
-function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Connection {
+function connect(hub: HubConfig, { credential, observer, ...options }: OpenHubOptions): Connection {
   const agent = new HubAgent(options);
   const credentials = hubCredentials(hub, credential);
   return {
@@ -92,6 +102,7 @@ function connect(hub: HubConfig, { credential, ...options }: OpenHubOptions): Co
     registry: credentials.registry(agent),
     creator: new HubAgent({ ...options, keepAlive: false }),
     pace: new Pace(),
+    observer: observer ?? null,
   };
 }
 
@@ -129,15 +140,13 @@ export class HubClient implements Hub {
 
   async statistics(): Promise<{ total: number }> {
     const call = this.#call('count its devices');
-    this.#count('other');
-    const answer = await callRegistry(call, () => this.#connection.registry.getRegistryStatistics());
+    const answer = await this.#ask(call, 'other', (registry) => registry.getRegistryStatistics());
     return readStatistics(answer.responseBody) ?? unreadable(call);
   }
 
   async listJobs(): Promise<HubJob[]> {
     const call = this.#call('list its jobs');
-    this.#count('jobs');
-    const answer = await callRegistry(call, () => this.#connection.registry.listJobs());
+    const answer = await this.#ask(call, 'jobs', (registry) => registry.listJobs());
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
@@ -189,23 +198,19 @@ export class HubClient implements Hub {
 
   async getJob(jobId: string): Promise<HubJob | null> {
     const call = this.#call(`read job ${jobId}`);
-    this.#count('polls');
-    const { registry } = this.#connection;
-    const answer = await missing(callRegistry(call, () => registry.getJob(encodeURIComponent(jobId))));
+    const asked = this.#ask(call, 'polls', (registry) => registry.getJob(encodeURIComponent(jobId)));
+    const answer = await missing(asked);
     return answer === null ? null : (readJob(answer) ?? unreadable(call));
   }
 
   async cancelJob(jobId: string): Promise<void> {
     if (!(await this.#isActive(jobId))) return;
     const call = this.#call(`cancel job ${jobId}`);
-    this.#count('jobs');
-    const { registry } = this.#connection;
-    await callRegistry(call, () => registry.cancelJob(encodeURIComponent(jobId))).catch(
-      async (error: unknown) => {
-        // A job that has ended meanwhile answers with an error (facts §4).
-        if (await this.#isActive(jobId)) throw error;
-      },
-    );
+    const asked = this.#ask(call, 'jobs', (registry) => registry.cancelJob(encodeURIComponent(jobId)));
+    await asked.catch(async (error: unknown) => {
+      // A job that has ended meanwhile answers with an error (facts §4).
+      if (await this.#isActive(jobId)) throw error;
+    });
   }
 
   async #isActive(jobId: string): Promise<boolean> {
@@ -229,6 +234,19 @@ export class HubClient implements Hub {
       body: deviceBody(device),
     });
     return readDevice(json(call, answer)) ?? unreadable(call);
+  }
+
+  async deleteDevice(deviceId: string): Promise<void> {
+    const call = this.#call(`delete device ${deviceId}`);
+    this.#guardWrite(call);
+    await missing(
+      this.#rest(call, {
+        method: 'DELETE',
+        path: path('devices', deviceId),
+        headers: { 'If-Match': quoted('*') },
+        repeatable: true,
+      }),
+    );
   }
 
   async getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null> {
@@ -385,13 +403,7 @@ export class HubClient implements Hub {
       [404, 412],
     );
     if (answer === null) return;
-    await missing(
-      this.#rest(call, {
-        method: 'DELETE',
-        path: path('devices', deviceId),
-        headers: { 'If-Match': quoted('*') },
-      }),
-    );
+    await this.deleteDevice(deviceId);
     throw new HubferryError(
       'HUB_REFUSED',
       `${this.host} created device ${deviceId} by an update with If-Match: it does not guard updates as an IoT hub does`,
@@ -419,6 +431,22 @@ export class HubClient implements Hub {
 
   #count(kind: keyof HubCalls): void {
     this.#calls = addCalls(this.#calls, { ...NO_CALLS, [kind]: 1 });
+    this.#connection.observer?.called(this.host, kind);
+  }
+
+  /** A call of Microsoft's client. */
+  async #ask<T>(call: HubCall, kind: keyof HubCalls, run: (registry: Registry) => Promise<T>): Promise<T> {
+    this.#count(kind);
+    try {
+      return await callRegistry(call, () => run(this.#connection.registry));
+    } catch (error) {
+      if (error instanceof HubAnswerError) this.#observe(error.status);
+      throw error;
+    }
+  }
+
+  #observe(status: number): void {
+    if (status === THROTTLED) this.#connection.observer?.throttled(this.host);
   }
 
   #call(what: string): HubCall {
@@ -446,10 +474,14 @@ export class HubClient implements Hub {
     const answer = await callRest(options, request).catch((error: unknown) => {
       throw hubSilentError(call, error);
     });
+    this.#observe(answer.status);
     if (answer.status >= 300 || answer.status < 200) throw hubAnswerError(call, answer);
     return answer;
   }
 }
+
+/** The status by which a hub asks for fewer calls. */
+const THROTTLED = 429;
 
 /** Refused by the tier (403), by the policy (401, 403), or not there at all. */
 const NOT_OFFERED = [401, 403, 404, 405, 501];

@@ -100,6 +100,8 @@ export interface Hub {
    * @throws HubAnswerError with status 412 if the ETag is another, 404 if there is no such device; HUB_READ_ONLY
    */
   putDevice(device: DeviceIdentity, ifMatch: string): Promise<DeviceIdentity>;
+  /** Deletes a device with its modules, whatever its ETag; one that is not there is fine. @throws HUB_READ_ONLY */
+  deleteDevice(deviceId: string): Promise<void>;
   /**
    * Null if there is none.
    *

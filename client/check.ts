@@ -3,16 +3,19 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { TimeoutFailure } from '@temporalio/common';
 import { Command } from 'commander';
 import type { Finding } from '../activities/check.js';
-import { hubOf } from '../config/index.js';
+import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { CheckInput } from '../workflows/check.js';
-import { emptyReport, TASK_QUEUE } from '../workflows/messages.js';
+import { emptyReport, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
+import type { ProbeRunInput } from '../workflows/probe.js';
+import { findingsText } from './findings.js';
 import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
+import { conduct } from './run.js';
 import { newRunId } from './runs.js';
-import { configOf, openSession, type Session } from './session.js';
-import { fold, plain, widthOf } from './text.js';
+import { configOf, openSession, type Session, storageWithinReach } from './session.js';
+import { duration, widthOf } from './text.js';
 
 /** A worker that is there takes a check at once; in embedded mode one that died is back long before. ms */
 const WORKER_TIME = 60_000;
@@ -33,9 +36,20 @@ export function checkCommand(): Command {
       )
       .argument('[hubs...]', 'aliases (default: all of the configuration)'),
   )
-    .addHelpText('after', '\nExamples:\n  hubferry check\n  hubferry check new')
-    .action(async (aliases: string[], options: CommonOptions) => {
+    .option(
+      '--probe <hub>',
+      'instead: answer what is not documented of the service, by throw-away records on a hub with `role: scratch`',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hubferry check\n  hubferry check new\n  hubferry check --probe scratch',
+    )
+    .action(async (aliases: string[], options: CommonOptions & { readonly probe?: string }) => {
       const config = configOf(options);
+      if (options.probe !== undefined) {
+        await probe(config, options.probe, aliases, options);
+        return;
+      }
       const hubs =
         aliases.length > 0 ? aliases.map((alias) => hubOf(config, alias)) : [...config.hubs.values()];
       const hosts = [...new Set(hubs.map(({ host }) => host))];
@@ -43,16 +57,59 @@ export function checkCommand(): Command {
       try {
         const run = newRunId();
         const notice = setTimeout(() => say('waiting for an answer of a worker'), PATIENCE);
-        const findings = await answer(await startCheck(session, run, hosts)).finally(() =>
-          clearTimeout(notice),
-        );
+        const asked = Date.now();
+        const told = await answer(await startCheck(session, run, hosts)).finally(() => clearTimeout(notice));
+        const findings = [...temporalFindings(session.server, Date.now() - asked), ...told];
+        const nameOf = (subject: string): string => nameIn(config, subject);
         if (options.json) printJson(reportOf(run, hosts, findings));
-        else process.stdout.write(`${findingsText(findings, widthOf(process.stdout))}\n`);
+        else process.stdout.write(`${findingsText(findings, nameOf, widthOf(process.stdout))}\n`);
         process.exitCode = findings.every(({ ok }) => ok) ? 0 : 1;
       } finally {
         await session.close();
       }
     });
+}
+
+/** @throws HubferryError NOT_SCRATCH, HUB_READ_ONLY, before any call */
+async function probe(
+  config: Config,
+  alias: string,
+  others: readonly string[],
+  options: CommonOptions,
+): Promise<void> {
+  if (others.length > 0) throw new HubferryError('USAGE', '--probe is about one hub, and takes no others.');
+  const { host, role, readOnly } = hubOf(config, alias);
+  if (role !== 'scratch')
+    throw new HubferryError('NOT_SCRATCH', `${alias} (${host}) has no \`role: scratch\` in ${config.path}.`);
+  if (readOnly) throw new HubferryError('HUB_READ_ONLY', `${alias} (${host}) is marked readOnly.`);
+  storageWithinReach(config, [host]);
+  await conduct(
+    config,
+    { ...options, detach: false },
+    {
+      workflow: 'probe',
+      workflowId: () => writerIdOf(host),
+      input: (base): ProbeRunInput => ({ ...base, target: { host } }),
+      summary: `probe ${host}`,
+      report: { workflow: 'probe', source: 'probe', target: host },
+    },
+  );
+}
+
+/** That there are findings at all proves both. @param took ms */
+function temporalFindings(subject: string, took: number): Finding[] {
+  const fine = { subject, ok: true, code: null, hint: null };
+  return [
+    { ...fine, check: 'server', detail: 'answers' },
+    { ...fine, check: 'worker', detail: `tried the rest within ${duration(took)}` },
+  ];
+}
+
+/** What a subject is, with the names that the configuration has for it. */
+function nameIn(config: Config, subject: string): string {
+  const aliases = [...config.hubs.values()].filter(({ host }) => host === subject).map(({ alias }) => alias);
+  if (aliases.length > 0) return `hub ${aliases.join(', ')} · ${subject}`;
+  return `${subject === config.storage?.account ? 'storage' : 'temporal'} · ${subject}`;
 }
 
 async function startCheck(
@@ -110,17 +167,4 @@ function reportOf(run: string, hosts: readonly string[], checks: readonly Findin
   const error =
     failed?.code && failed.hint ? { code: failed.code, message: failed.detail, hint: failed.hint } : null;
   return { ...report, phase: 'ended', outcome: failed ? 'failed' : 'done', error, checks };
-}
-
-function findingsText(findings: readonly Finding[], width: number): string {
-  const lines: string[] = [];
-  let subject = '';
-  for (const finding of findings) {
-    if (finding.subject !== subject) lines.push(finding.subject);
-    subject = finding.subject;
-    const what = `  ${finding.ok ? 'ok    ' : 'FAILED'}  ${finding.check.padEnd(14)}  `;
-    lines.push(...fold(`${what}${plain(finding.detail)}`, width, what.length - 2));
-    if (finding.hint) lines.push(...fold(`${' '.repeat(what.length)}${finding.hint}`, width, 0));
-  }
-  return lines.join('\n');
 }

@@ -86,7 +86,7 @@ export function timed(report: RunReport): RunReport {
 }
 
 const isHost = (name: string | null): boolean =>
-  name !== null && name !== 'edits' && !/^(snapshot|run):/.test(name);
+  name !== null && name !== 'edits' && name !== 'probe' && !/^(snapshot|run):/.test(name);
 
 /**
  * Follows a run to its end, or to where it waits for somebody, and returns its report. A server that is away for a while is waited for, and in embedded mode

@@ -1,5 +1,6 @@
 import type { Work } from '../registry/estimate.js';
 import type { PlanSample } from '../registry/plan-sample.js';
+import type { ProbeAnswer } from '../registry/probe.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
 import {
@@ -43,8 +44,9 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     '',
   ];
   if (error) lines.push(...errorLines(error, width - 2).map((line) => `  ${line}`), '');
-  // Nothing was counted yet; an empty hub that was moved to its end is another matter.
-  const uncounted = ledger.source === 0 && ['running', 'failed', 'skipped'].includes(report.outcome);
+  // Nothing was counted yet, or ever is; an empty hub that was moved to its end is another matter.
+  const counts = !['running', 'failed', 'skipped'].includes(report.outcome) && report.workflow !== 'probe';
+  const uncounted = ledger.source === 0 && !counts;
   if (!uncounted) lines.push('  ledger', ...equations(ledgerRows(report), width));
   for (const [name, part] of partsOf(report))
     lines.push(`  ${name}`, ...equations(ledgerRows({ workflow: report.workflow, ledger: part }), width));
@@ -70,6 +72,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.drill) lines.push(...drillLines(report.drill, width));
   if (report.cleaned !== undefined)
     lines.push(`  scratch hub ${report.cleaned ? 'empty again' : 'not empty: see NOT_CLEANED'}`);
+  if (report.probe) lines.push(...probeLines(report.probe, width));
   if (report.rules && report.rules.length > 0) lines.push(...ruleLines(report.rules));
   if (report.sourceChanges) lines.push(...sourceLines(report.sourceChanges));
   if (report.newKeys !== undefined) lines.push(...newKeysLines(report.run, report.newKeys, width));
@@ -106,6 +109,21 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     lines.push(...fold(`  throttled ${host}, ${rate} a second`, width));
   if (report.parked) lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
   return lines.join('\n');
+}
+
+/** What a probe asked, what the hub answered, and what hubferry takes for granted. */
+function probeLines(answers: readonly ProbeAnswer[], width: number): string[] {
+  const widest = Math.max(...answers.map(({ question }) => question.length));
+  return [
+    '  what the hub answers, and what hubferry assumes',
+    ...answers.flatMap(({ question, answer, assumed }) => {
+      const first = `    ${question.padEnd(widest)}  `;
+      return [
+        ...fold(`${first}${plain(answer)}`, width, first.length - 4),
+        ...fold(`${' '.repeat(first.length)}assumed: ${assumed}`, width, 0),
+      ];
+    }),
+  ];
 }
 
 /** The changes of a plan, by kind of record. */

@@ -103,7 +103,7 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
 }
 
 /** What writes to a hub, under the id that its target gives it. */
-export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback', 'drill'];
+export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback', 'drill', 'probe'];
 
 /** Whether a run has had no last word yet. */
 export const isOpen = ({ outcome }: Pick<RunReport, 'outcome'>): boolean =>

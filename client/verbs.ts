@@ -6,6 +6,7 @@ import { cutBackCommand } from './cut-back.js';
 import { downCommand } from './down.js';
 import { drillCommand } from './drill.js';
 import { editCommand } from './edit.js';
+import { initCommand } from './init.js';
 import { listCommand } from './list.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
 import { pauseCommand, resumeCommand } from './pause.js';
@@ -30,6 +31,7 @@ export const VERBS: readonly (() => Command)[] = [
   snapshotCommand,
   drillCommand,
   scheduleCommand,
+  initCommand,
   checkCommand,
   statusCommand,
   listCommand,

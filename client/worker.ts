@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { METRICS_PLACE_WORDS, metricsAddress } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { fail } from './fail.js';
 import { type FileOptions, withConfigOption } from './options.js';
@@ -12,6 +13,7 @@ interface Flags extends FileOptions {
   readonly grace?: number;
   readonly sticky?: number;
   readonly wait?: number;
+  readonly metricsPort?: string;
 }
 
 const EXAMPLES = `
@@ -42,6 +44,11 @@ export function workerCommand(): Command {
       seconds,
     )
     .option('--wait <seconds>', 'how long to wait for the server (default: 120)', seconds)
+    .option(
+      '--metrics-port <[address:]port>',
+      'where metrics are served (default: settings.metricsPort, or nowhere)',
+      metricsPlace,
+    )
     .addHelpText('after', EXAMPLES)
     .action(run);
 }
@@ -62,8 +69,10 @@ async function run(flags: Flags): Promise<void> {
     config,
     address,
     namespace: flags.namespace ?? config.temporal?.namespace ?? 'default',
+    ...(config.temporal?.access === undefined ? {} : { access: config.temporal.access }),
     json: flags.json,
     ...(flags.wait === undefined ? {} : { wait: flags.wait }),
+    ...(flags.metricsPort === undefined ? {} : { metricsAddress: flags.metricsPort }),
     tuning: {
       ...(flags.queue === undefined ? {} : { taskQueue: flags.queue }),
       ...(flags.slots === undefined ? {} : { transferSlots: flags.slots }),
@@ -79,6 +88,13 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number of at least 1');
   return value;
+}
+
+/** A port alone is one of loopback. */
+function metricsPlace(text: string): string {
+  const { success, data } = metricsAddress.safeParse(text);
+  if (success) return data;
+  throw new InvalidArgumentError(METRICS_PLACE_WORDS);
 }
 
 /** Seconds on the command line, milliseconds within. */

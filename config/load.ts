@@ -10,6 +10,7 @@ import type { Config, HubConfig, StorageConfig, TemporalConfig } from './model.j
 import { type Override, override, parseOverride } from './overrides.js';
 import { containersOf } from './prepared-containers.js';
 import { configSchema } from './schema.js';
+import { temporalFromEnvironment } from './temporal-environment.js';
 import { YamlSource } from './yaml-source.js';
 
 /** The file that is looked for in the working directory. */
@@ -36,7 +37,21 @@ export interface LoadOptions {
 export function loadConfig(options: LoadOptions): Config {
   const name = options.path ?? CONFIG_FILE;
   const path = resolve(options.cwd ?? process.cwd(), name);
-  const source = new YamlSource(name, readText(path));
+  return { path, ...parseConfig(name, readText(path), options) };
+}
+
+/**
+ * The same of a text.
+ *
+ * @param name how the file is called in messages
+ * @throws HubferryError as `loadConfig`, but CONFIG_NOT_FOUND
+ */
+export function parseConfig(
+  name: string,
+  text: string,
+  options: Pick<LoadOptions, 'env' | 'set'>,
+): Omit<Config, 'path'> {
+  const source = new YamlSource(name, text);
   const overrides = (options.set ?? []).map(parseOverride);
   const env = options.env ?? process.env;
   const value = replaceReferences(source.value(), env, (at) => source.where(at));
@@ -44,10 +59,11 @@ export function loadConfig(options: LoadOptions): Config {
   const written = check(value, source, []);
   const hubs = hubsOf(written, source);
   const storage = storageFrom(written, source);
-  const temporal = written.temporal ?? null;
-  const hash = hashOf([...hubs.values()], storage, temporal, env);
-  const { settings } = check(override(value, overrides), source, overrides);
-  return { path, hash, hubs, storage, temporal, settings };
+  const temporal = temporalFrom(written, source, env);
+  const metricsAddress = written.settings.metricsPort ?? null;
+  const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
+  const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
+  return { hash, hubs, storage, temporal, settings, metricsAddress };
 }
 
 function readText(path: string): string {
@@ -110,6 +126,17 @@ function storageFrom(written: Written, source: YamlSource): StorageConfig | null
   return { ...storage, account: `${storage.account}/${container}`, container };
 }
 
+function temporalFrom(
+  { temporal }: Written,
+  source: YamlSource,
+  env: NodeJS.ProcessEnv,
+): TemporalConfig | null {
+  if (temporal === undefined) return null;
+  const { address, namespace = 'default', profile } = temporal;
+  if (address !== undefined) return { address, namespace };
+  return temporalFromEnvironment(profile, env, source.where(['temporal', 'environment']));
+}
+
 function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: string): T {
   try {
     return read();
@@ -123,13 +150,20 @@ function hashOf(
   hubs: readonly HubConfig[],
   storage: StorageConfig | null,
   temporal: TemporalConfig | null,
+  metrics: string | null,
   env: NodeJS.ProcessEnv,
 ): string {
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
   const signsIn = [...hubs, storage].some((one) => one?.connectionString === null);
   return sha256(
     JSON.stringify(
-      [byAlias, storage, temporal, ...(signsIn ? [sha256(identityOf(env))] : [])],
+      [
+        byAlias,
+        storage,
+        temporal,
+        ...(signsIn ? [sha256(identityOf(env))] : []),
+        ...(metrics === null ? [] : [{ metrics }]),
+      ],
       (key, value: unknown) =>
         key === 'connectionString' && typeof value === 'string' ? sha256(value) : value,
     ),

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from '@temporalio/client';
 import { HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import type { RunSettings } from '../registry/settings.js';
@@ -43,18 +44,31 @@ export interface StorageConfig {
   readonly container?: string;
 }
 
+type TLSConfig = Exclude<ConnectionOptions['tls'], boolean | null | undefined>;
+type Metadata = NonNullable<ConnectionOptions['metadata']>;
+
+/** How a Temporal server is to be convinced of who we are. Secret. */
+export interface TemporalAccess {
+  /** True: TLS with the system's certificates. */
+  readonly tls?: TLSConfig | boolean;
+  readonly apiKey?: string;
+  readonly metadata?: Metadata;
+}
+
 export interface TemporalConfig {
   /** `host:port` of the frontend. */
   readonly address: string;
   readonly namespace: string;
+  /** Left out: none, and no TLS. */
+  readonly access?: TemporalAccess;
 }
 
 export interface Config {
   /** Absolute path of the file. */
   readonly path: string;
   /**
-   * SHA-256 (hex) of what the file resolves to, secrets by their digest: what a worker is started with. Settings are
-   * not part of it: they travel in the run's input, so they must not make the embedded worker look like another one.
+   * SHA-256 (hex) of what the file resolves to, secrets by their digest: what a worker is started with. Settings of runs
+   * are not part of it: they travel in the run's input, so they must not make the embedded worker look like another one.
    */
   readonly hash: string;
   /** By alias, in the order of the file. */
@@ -62,6 +76,8 @@ export interface Config {
   readonly storage: StorageConfig | null;
   readonly temporal: TemporalConfig | null;
   readonly settings: RunSettings;
+  /** Where a worker serves its metrics, `address:port`; null: nowhere. It concerns that process only, and no run. */
+  readonly metricsAddress: string | null;
 }
 
 /** The hub of an alias. @throws HubferryError HUB_UNKNOWN, with the aliases there are. */

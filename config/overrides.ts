@@ -26,6 +26,13 @@ export function parseOverride(text: string): Override {
       `--set ${name}: expected settings.NAME=VALUE, such as settings.settle=1s`,
     );
   }
+  if (path === 'settings.metricsPort') {
+    throw new HubferryError(
+      'USAGE',
+      '--set settings.metricsPort: this belongs to the worker’s process, not to a command',
+      'Write it into the configuration, or use `hubferry worker --metrics-port`.',
+    );
+  }
   return { path: path.split('.'), value: scalar(value) };
 }
 

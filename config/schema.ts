@@ -91,6 +91,29 @@ const storage = oneOf(
   'accountUrl',
 );
 
+const temporal = oneOf(
+  z.strictObject({
+    address: z
+      .string()
+      .regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port')
+      .optional()
+      .describe('host:port, without TLS. Or environment.'),
+    namespace: z.string().min(1).optional().describe('With address; left out: default.'),
+    environment: z
+      .literal(true)
+      .optional()
+      .describe('Address, namespace, API key and TLS as in TEMPORAL_… of the environment, or a profile.'),
+    profile: z.string().min(1).optional().describe('With environment: of temporal.toml.'),
+  }),
+  'address',
+  'environment',
+).superRefine(({ address, namespace, profile }, context) => {
+  const wrong = (name: string, other: string): void =>
+    context.addIssue({ code: 'custom', path: [name], message: `this goes with ${other} only` });
+  if (address !== undefined && profile !== undefined) wrong('profile', 'environment');
+  if (address === undefined && namespace !== undefined) wrong('namespace', 'address');
+});
+
 /** Exactly one of two members of an object has to be there. */
 function oneOf<T extends z.ZodObject>(
   schema: T,
@@ -115,13 +138,7 @@ function oneOf<T extends z.ZodObject>(
 export const configSchema = z.strictObject({
   hubs: z.record(alias, hub).describe('The hubs, by a name of your choice.'),
   storage: storage.optional().describe('The storage account for snapshots, plans and reports.'),
-  temporal: z
-    .strictObject({
-      address: z.string().regex(/^[^\s/:]+:\d{1,5}$/, 'expected host:port'),
-      namespace: z.string().min(1).default('default'),
-    })
-    .optional()
-    .describe('A Temporal server; left out, hubferry runs one of its own.'),
+  temporal: temporal.optional().describe('A Temporal server; left out, hubferry runs one of its own.'),
   settings: settingsSchema.prefault({}),
 });
 

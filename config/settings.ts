@@ -8,6 +8,20 @@ const duration = z
 
 const count = z.int().min(1);
 
+/** A port alone is one of loopback: metrics are shown to other machines only where somebody says so. */
+const METRICS_PLACE = /^(?:(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):)?(\d{1,5})$/;
+
+/** What is said where something else is given. */
+export const METRICS_PLACE_WORDS = 'expected a port such as 9464, or address and port such as 0.0.0.0:9464';
+
+/** `9464` or `0.0.0.0:9464`, as `address:port`. */
+export const metricsAddress = z.union([z.int(), z.string()]).transform((value, context) => {
+  const [, address = '127.0.0.1', port = ''] = METRICS_PLACE.exec(String(value)) ?? [];
+  if (Number(port) >= 1 && Number(port) <= 65_535) return `${address}:${port}`;
+  context.addIssue({ code: 'custom', message: METRICS_PLACE_WORDS });
+  return z.NEVER;
+});
+
 /**
  * `settings:` with its defaults, each with the reason for its value. The service's numbers come from its documentation
  * (quotas and throttling; bulk identity management; migration guide).
@@ -59,4 +73,8 @@ export const settingsSchema = z.strictObject({
   edgePoll: duration.prefault('5s').describe('Wait between two looks for new edge devices.'),
   // Once created, devices were seen by a query after about 1.4 s; a minute is far beyond it.
   visible: duration.prefault('60s').describe('How long a new job or edge device may stay invisible.'),
+  // Not of a run but of the worker that reads this file, so it is taken out before settings travel.
+  metricsPort: metricsAddress
+    .optional()
+    .describe('Where a worker serves metrics: a port of this machine, or address:port. Left out: nowhere.'),
 });

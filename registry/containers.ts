@@ -4,6 +4,11 @@ export const SHARED_CONTAINER = 'hubferry';
 /** What the names of all containers that runs make begin with. */
 export const RUN_CONTAINERS = 'hf-';
 
+/** The run that made a container, or undefined where none did. */
+export function runOfContainer(name: string): string | undefined {
+  return /^hf-(\d{8}-\d{6}-[a-z0-9]{6})-/.exec(name)?.[1];
+}
+
 /** Whether hubferry gives this name itself. All others are containers that somebody made beforehand. */
 export function isOwnContainer(name: string): boolean {
   return name === SHARED_CONTAINER || name.startsWith(RUN_CONTAINERS);

@@ -15,13 +15,15 @@ const passing = (hint: string): ErrorInfo => ({ exit: 1, retryable: true, hint }
 /** Every code that can reach a user. */
 export const ERRORS = {
   USAGE: usage('See `hubferry --help`, or `hubferry VERB --help`.'),
-  CONFIG_NOT_FOUND: usage('Create hubferry.yaml here, or name a file with --config.'),
+  CONFIG_NOT_FOUND: usage('Make one with `hubferry init`, or name a file with --config.'),
+  CONFIG_EXISTS: usage('Name another file with --config, or replace this one with --force.'),
   CONFIG_INVALID: usage('Correct the named line; hubferry.example.yaml shows every key.'),
   ENV_NOT_SET: usage('Set the environment variable, or write the value another way.'),
   HUB_UNKNOWN: usage('Use an alias from `hubs:` of the configuration.'),
   CONNECTION_STRING_INVALID: usage(
     'Copy the connection string of a policy with registry rights from the hub.',
   ),
+  NOT_SCRATCH: usage('If nothing on that hub matters, declare it with `role: scratch` in the configuration.'),
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
   RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),
@@ -134,6 +136,9 @@ export const ERRORS = {
   NO_WORKER: final('Start `hubferry worker`, or leave `temporal:` out for the embedded server.'),
   TEMPORAL_REFUSED: final('Let somebody who may do it run the command in the message.'),
   SERVER_NOT_FOUND: final('Set TEMPORAL_CLI to the Temporal CLI’s path, or install it.'),
+  METRICS_NOT_SERVED: final(
+    'Give each worker of a machine a port of its own: settings.metricsPort, or --metrics-port.',
+  ),
   EMBEDDED_FAILED: final('Look at the log named in the message.'),
   STEP_TIMED_OUT: final(
     'Look at the workers (is one on the transfer queue?), then run the same command again.',

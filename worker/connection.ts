@@ -1,15 +1,13 @@
 import { Client, Connection, type ConnectionOptions, isGrpcServiceError } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { isLoopbackHost } from '../azure/loopback.js';
+import type { TemporalConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import { SEARCH_ATTRIBUTES, type SearchAttributeType } from './dev-server.js';
 import { messageOf } from './unknown.js';
 
-/** Where a Temporal server is, as in the configuration's `temporal:` section. */
-export interface TemporalAddress {
-  readonly address: string;
-  readonly namespace: string;
-}
+/** Where a Temporal server is and who we are there, as in the configuration's `temporal:` section. */
+export type TemporalAddress = TemporalConfig;
 
 /**
  * After an outage grpc-js waits up to 20 s longer than the server needs; with these it is back within a second. The
@@ -45,11 +43,11 @@ export async function connectClient(
   temporal: TemporalAddress,
   connectTimeout = CONNECT_TIMEOUT,
 ): Promise<{ connection: Connection; client: Client }> {
-  const { address, namespace } = temporal;
+  const { address, namespace, access = {} } = temporal;
   let connection: Connection;
   try {
     const channelArgs = isLoopbackHost(address) ? { ...CHANNEL_ARGS, ...WITHOUT_PROXY } : CHANNEL_ARGS;
-    connection = await Connection.connect({ address, connectTimeout, channelArgs });
+    connection = await Connection.connect({ address, ...access, connectTimeout, channelArgs });
   } catch (error) {
     throw unreachable(`No Temporal server answers at ${address} (${reasonOf(error)}).`);
   }

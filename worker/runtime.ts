@@ -1,5 +1,6 @@
 import { type LogLevel, type LogMetadata, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
 import type { Logger } from './log.js';
+import { metricsExporter } from './metrics.js';
 
 /** Levels of pino by Temporal's names. */
 const PINO_LEVEL = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
@@ -21,11 +22,16 @@ export function temporalLogger(log: Logger): TemporalLogger {
 /**
  * Sends the logs of Temporal's runtime, native part included, to a logger. Once per process and before anything else
  * of the SDK; signals stay ours, because a second one must force the end.
+ *
+ * @param metricsAddress where metrics are served, `address:port`; null: nowhere
  */
-export function installRuntime(log: Logger): void {
+export function installRuntime(log: Logger, metricsAddress: string | null = null): void {
   Runtime.install({
     logger: temporalLogger(log),
     shutdownSignals: [],
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} },
+      ...(metricsAddress === null ? {} : { metrics: metricsExporter(metricsAddress) }),
+    },
   });
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { TASK_QUEUE, transferQueueOf } from '../workflows/messages.js';
 import { workflowSource } from './bundling.js';
+import { activityLogFields } from './log-fields.js';
 import { VERSION } from './version.js';
 
 /** What may be set differently for one worker; times in ms. */
@@ -68,6 +69,7 @@ export async function createWorkerPair(options: {
     shutdownGraceTime: grace,
     shutdownForceTime: grace + FORCE_AFTER_GRACE,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    interceptors: { activity: [activityLogFields] },
     ...(tuning.stickyTimeout === undefined
       ? {}
       : { stickyQueueScheduleToStartTimeout: tuning.stickyTimeout }),

@@ -7,6 +7,7 @@ import { TASK_QUEUE } from '../workflows/messages.js';
 import { connectClient, ensureSearchAttributes, type TemporalAddress } from './connection.js';
 import { type Fault, faultOf } from './fault.js';
 import { createLogger, type Logger, logLevel } from './log.js';
+import { metricsPlaceFree } from './metrics.js';
 import { installRuntime } from './runtime.js';
 import { SUPERVISED } from './supervisor-spec.js';
 import { VERSION } from './version.js';
@@ -32,6 +33,8 @@ export interface WorkerProcessOptions extends TemporalAddress {
   readonly wait?: number;
   /** Prints the ready line as JSON. */
   readonly json?: boolean;
+  /** Where metrics are served, `address:port`; left out, where the configuration says. */
+  readonly metricsAddress?: string;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface WorkerProcessOptions extends TemporalAddress {
  * IPC channel, if there is one), and returns when SIGTERM or SIGINT has drained it. A second signal ends the process at
  * once. The caller exits the process afterwards, since native handles may outlive the worker.
  *
- * @throws HubferryError TEMPORAL_UNREACHABLE, TEMPORAL_REFUSED, USAGE for a wrong HUBFERRY_LOG_LEVEL
+ * @throws HubferryError TEMPORAL_UNREACHABLE, TEMPORAL_REFUSED, METRICS_NOT_SERVED, USAGE for a wrong HUBFERRY_LOG_LEVEL
  */
 export async function runWorkerProcess(options: WorkerProcessOptions): Promise<void> {
   // A parent that is gone must not take us with it through a write to its pipe or channel.
@@ -53,9 +56,12 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<v
 }
 
 async function work(options: WorkerProcessOptions): Promise<void> {
-  const { config, address, namespace, tuning = {} } = options;
+  const { config, address, namespace, tuning = {}, metricsAddress = config.metricsAddress } = options;
   const log = createLogger({ level: logLevel(process.env) });
-  installRuntime(log);
+  if (metricsAddress !== null) await metricsPlaceFree(metricsAddress);
+  installRuntime(log, metricsAddress);
+  if (metricsAddress !== null)
+    log.info({ metrics: `http://${metricsAddress}/metrics` }, 'metrics are served');
   const stop = stopSignal(log);
 
   const connection = await Promise.race([waitForServer(options, stop, log), abortOf(stop)]);
@@ -65,7 +71,8 @@ async function work(options: WorkerProcessOptions): Promise<void> {
   } finally {
     await connection.close();
   }
-  const workers = await createWorkers({ config, address, namespace, log, options: tuning });
+  const { access = {} } = options;
+  const workers = await createWorkers({ config, address, namespace, access, log, options: tuning });
   const running = workers.run();
   stop.addEventListener('abort', () => workers.shutdown(), { once: true });
   if (stop.aborted) workers.shutdown();

@@ -6,6 +6,7 @@ import type * as workflows from '../workflows/index.js';
 import { enqueue, hubQueueIdOf } from '../workflows/messages.js';
 import { connectClient, type TemporalAddress } from './connection.js';
 import type { Logger } from './log.js';
+import { hubMetrics } from './metrics.js';
 import { VERSION } from './version.js';
 import { createWorkerPair, type WorkerPair, type WorkerTuning } from './worker-pair.js';
 
@@ -26,10 +27,10 @@ const HUB_QUEUE_TYPE = 'hubQueue' satisfies keyof typeof workflows;
  * @throws HubferryError TEMPORAL_UNREACHABLE
  */
 export async function createWorkers(options: WorkersOptions): Promise<WorkerPair> {
-  const { config, address, namespace, log } = options;
-  const { connection: clientConnection, client } = await connectClient({ address, namespace });
-  const connection = await NativeConnection.connect({ address });
-  const connections = new Connections(config);
+  const { config, address, namespace, access = {}, log } = options;
+  const { connection: clientConnection, client } = await connectClient({ address, namespace, access });
+  const connection = await NativeConnection.connect({ address, ...access });
+  const connections = new Connections(config, { observer: hubMetrics });
   const close = async (): Promise<void> => {
     connections.close();
     await Promise.allSettled([connection.close(), clientConnection.close()]);

@@ -2,6 +2,8 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  log,
+  metricMeter,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -9,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { Sampled } from '../activities/transform.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import { counted } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
 import { BY_REST, type Chunk, cutChunks, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
@@ -150,6 +153,7 @@ export async function apply(
     const request: JobRequest = { host, account, type: 'import', container, lines: staged.lines, settings };
     const result = await jobs.run(request);
     add({ jobs: [{ request: { host, type: 'import', lines: staged.lines }, result }] });
+    counted(metricMeter, 'hubferry_chunks', 1, { hub: host, outcome: result.outcome });
     if (result.outcome !== 'completed') {
       add({
         uncertain: staged.lines,
@@ -157,8 +161,8 @@ export async function apply(
       });
       return;
     }
-    const log = await transfer.readErrorLog({ account, container, work, pass, partitions, chunk });
-    if (log.known) add({ applied: staged.lines - log.rejected, rejected: log.rejected });
+    const errors = await transfer.readErrorLog({ account, container, work, pass, partitions, chunk });
+    if (errors.known) add({ applied: staged.lines - errors.rejected, rejected: errors.rejected });
     else add({ uncertain: staged.lines });
     await light.deleteContainer({ account, container });
   };
@@ -189,6 +193,20 @@ export async function apply(
     if (isEdge && chunks[at + 1]?.wave !== chunk.wave && sum.stopped === null) await readScopes(chunk.wave);
   };
 
+  /** Tells the log and the meter what became of a chunk. */
+  const tell = (chunk: Chunk, before: ApplyResult): void => {
+    const became = {
+      applied: sum.applied - before.applied,
+      rejected: sum.rejected - before.rejected,
+      uncertain: sum.uncertain - before.uncertain,
+    };
+    const { wave } = chunk;
+    const place = { wave, chunk: at + 1, chunks: chunks.length, lines: chunk.lines };
+    log.info('chunk sent', { run, hub: host, stage: 'apply', ...place, ...became });
+    for (const [outcome, lines] of Object.entries(became))
+      counted(metricMeter, 'hubferry_lines', lines, { hub: host, outcome });
+  };
+
   for (; at < chunks.length && sum.stopped === null && !asked.back; at++) {
     const chunk = chunks[at];
     if (chunk === undefined) break;
@@ -199,12 +217,14 @@ export async function apply(
     );
     try {
       await sendInWave(chunk);
+      tell(chunk, before);
       if (at + 1 < chunks.length) await spare(chunk.lines, since);
     } catch (error) {
-      const uncertain = chunk.lines - (countOf(sum) - countOf(before));
-      const isCancelled = isCancellation(error);
-      const failure = isCancelled ? null : failureOf(error);
-      add({ uncertain, stopped: failure?.message ?? 'the run was cancelled', failure });
+      const told = countOf(sum) - countOf(before);
+      const failure = isCancellation(error) ? null : failureOf(error);
+      const stopped = failure?.message ?? 'the run was cancelled';
+      add({ uncertain: chunk.lines - told, stopped, failure });
+      tell(chunk, before);
       at++;
       break;
     }

@@ -3,12 +3,16 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  log,
+  metricMeter,
   setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { runOfContainer } from '../registry/containers.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
+import { timed } from '../registry/metrics.js';
 import { type JobOutcome, type JobRequest, type JobResult, jobState, pollNow } from './messages.js';
 import { nextPoll } from './poll.js';
 import { proxies } from './proxies.js';
@@ -52,6 +56,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
   let status: 'submitting' | 'slot held by another job' | 'enqueued' | 'running' | 'ended' = 'submitting';
   let progress: number | null = null;
   let nudged = false;
+  const fields = {
+    run: runOfContainer(container),
+    hub: host,
+    stage: type === 'export' ? 'snapshot' : 'apply',
+    type,
+  };
 
   const tell = (now: typeof status): void => {
     status = now;
@@ -84,6 +94,8 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
         await light.submitJob({ host, account, container, type, strangers, settings, excludeKeys }),
       );
       if (answer.kind === 'submitted') {
+        const { jobId, adopted } = answer;
+        log.info('job begins', { ...fields, jobId, adopted, lines: request.lines });
         return { ...answer, since: Date.now() };
       }
       tell('slot held by another job');
@@ -165,8 +177,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
       if (ours || (await light.confirmJob({ host, account, container, type }))) {
         await light.closeJob({ host, account, container, type });
         const seconds = (Date.now() - job.since) / 1000;
-        const started = new Date(job.since).toISOString();
-        return { ...ended, jobId: job.jobId, adopted: job.adopted, seconds, started, calls };
+        const { jobId, adopted, since } = job;
+        const { outcome } = ended;
+        log.info('job ended', { ...fields, jobId, outcome, seconds });
+        timed(metricMeter, 'hubferry_job_seconds', seconds, { hub: host, type, outcome });
+        const started = new Date(since).toISOString();
+        return { ...ended, jobId, adopted, seconds, started, calls };
       }
       // It only looked like ours: our own create never arrived. Leave that job alone and submit again.
       strangers = [...strangers, job.jobId];

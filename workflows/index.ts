@@ -6,6 +6,7 @@ export { follow } from './follow.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';
+export { probe } from './probe.js';
 export { rollback } from './rollback.js';
 export { scheduled } from './scheduled.js';
 export { snapshot } from './snapshot.js';

@@ -4,6 +4,7 @@ import type { Work } from '../registry/estimate.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import { emptyLedger, type Ledger, type PartLedger, type VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
+import type { ProbeAnswer } from '../registry/probe.js';
 import type { Rejected } from '../registry/refusal.js';
 import type { Retention } from '../registry/retention.js';
 import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
@@ -205,6 +206,7 @@ export const RUN_VERBS = [
   'verify',
   'snapshot',
   'check',
+  'probe',
 ] as const;
 
 /** How runs stand, or ended. */
@@ -297,6 +299,8 @@ export interface RunReport {
   sourceChanges?: SourceChanges;
   /** Records that got new keys, in runs that make any: they wait in the container `newKeysContainer`. */
   newKeys?: number;
+  /** What a probe found out about the hub. */
+  probe?: ProbeAnswer[];
   /** Differing fields over all different records, by field name. */
   fields: Record<string, number>;
   rejected: Rejected[];

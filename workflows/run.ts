@@ -2,6 +2,8 @@ import {
   ApplicationFailure,
   CancellationScope,
   isCancellation,
+  log,
+  metricMeter,
   patched,
   setCurrentDetails,
   setHandler,
@@ -9,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
+import { counted, timed } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
 import { stateOf } from './attributes.js';
 import { fail, failureOf } from './failure.js';
@@ -93,8 +96,10 @@ export class Run {
 
   phase(of: Phase): void {
     const phase = this.#aside ?? of;
-    if (phase !== this.report.phase) this.endPhase();
+    const before = this.report.phase;
+    if (phase !== before) this.endPhase();
     this.report.phase = phase;
+    if (phase !== before && phase !== 'ended') this.#log('stage begins');
     setCurrentDetails(`**${phase}** · ${this.report.source} → ${this.report.target ?? 'storage'}`);
     this.#index();
   }
@@ -116,6 +121,10 @@ export class Run {
     phases[stage.phase] = (phases[stage.phase] ?? 0) + stage.seconds;
     this.#stages.push(stage);
     this.#phaseSince = Date.now();
+    timed(metricMeter, 'hubferry_stage_seconds', stage.seconds, {
+      workflow: this.report.workflow,
+      stage: stage.phase,
+    });
   }
 
   /** The phase that goes on. */
@@ -143,6 +152,12 @@ export class Run {
       this.#aside = null;
       Object.assign(report, own);
     }
+  }
+
+  /** A line of the worker's log; not again when the run is replayed. */
+  #log(message: string, more: Readonly<Record<string, unknown>> = {}): void {
+    const { run, source, target, phase: stage } = this.report;
+    log.info(message, { run, hub: target ?? source, stage, ...more });
   }
 
   /** The private container of this run's working data. */
@@ -261,6 +276,7 @@ export class Run {
   async conduct(body: () => Promise<RunReport['outcome']>): Promise<RunReport> {
     const { report } = this;
     let failure: unknown = null;
+    this.#log('run begins', { source: report.source, target: report.target });
     try {
       await this.#activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
       this.#begun = true;
@@ -278,6 +294,10 @@ export class Run {
       report.outcome = 'failed';
       report.error ??= failureOf(error);
     }
+    const { workflow, outcome } = report;
+    const { total: seconds } = this.#stamped().seconds;
+    this.#log('run ended', { outcome, seconds, ...(report.error ? { code: report.error.code } : {}) });
+    counted(metricMeter, 'hubferry_runs', 1, { workflow, outcome });
     if (failure === null) return report;
     if (report.error === null && this.steering.cancelled) return report;
     if (report.error === null) throw failure; // cancelled by Temporal's own means

@@ -25,6 +25,7 @@ const config: Config = {
     connectionString: `DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=c2VjcmV0;BlobEndpoint=${account}`,
   },
   temporal: null,
+  metricsAddress: null,
   settings: {
     chunkLines: 1,
     maxLineBytes: 1,

@@ -304,6 +304,7 @@ describe('storage under Microsoft Entra ID', () => {
         ]),
         storage: { account, connectionString: azurite.connectionString },
         temporal: null,
+        metricsAddress: null,
         settings: {} as never,
       },
       { ca: azurite.ca, credential },

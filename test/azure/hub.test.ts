@@ -206,6 +206,13 @@ describe('devices', () => {
     expect(simulated.record('e')).toBeUndefined();
   });
 
+  it('are deleted with their modules; one that is not there is fine', async () => {
+    simulated.load([{ deviceId: 'd%' }, { deviceId: 'd%', moduleId: 'm' }, { deviceId: 'other' }]);
+    await hub.deleteDevice('d%');
+    await hub.deleteDevice('d%');
+    expect([...simulated.dump()].map(({ deviceId }) => deviceId)).toEqual(['other']);
+  });
+
   it('below others keep their parent when put back with it', async () => {
     simulated.load([
       { deviceId: 'edge', iotEdge: true },

@@ -114,6 +114,7 @@ describe('writing', () => {
     const before = service.asked.length;
     const writes = [
       hub.putDevice(device, '*'),
+      hub.deleteDevice('d'),
       hub.putConfiguration('c', '{}', null),
       hub.deleteConfiguration('c', '*'),
       hub.createImport('https://a', 'https://b'),

@@ -162,6 +162,32 @@ temporal: { address: "t:1", namespace: "\${RAW}" }
   });
 });
 
+describe('settings.metricsPort', () => {
+  const addressOf = (value: string): string | null =>
+    load(`${GOOD}settings: { metricsPort: ${value} }\n`).metricsAddress;
+
+  it('is a port of loopback, or an address and a port', () => {
+    expect(load(GOOD).metricsAddress).toBeNull();
+    expect(addressOf('9464')).toBe('127.0.0.1:9464');
+    expect(addressOf('"9464"')).toBe('127.0.0.1:9464');
+    expect(addressOf('0.0.0.0:9464')).toBe('0.0.0.0:9464');
+    expect(addressOf('"[::1]:9464"')).toBe('[::1]:9464');
+  });
+
+  it('belongs to the worker: no run is told of it, and no command overrides it', () => {
+    const text = `${GOOD}settings: { metricsPort: 9464 }\n`;
+    expect(load(text).settings).toEqual(load(GOOD).settings);
+    expect(load(text).hash).not.toBe(load(GOOD).hash);
+    expect(failure(GOOD, { set: ['settings.metricsPort=9464'] })).toMatchObject({ code: 'USAGE' });
+  });
+
+  it.each(['0', '65536', 'nine', 'localhost:9464', '"0.0.0.0:"', 'true'])('cannot be %s', (value) => {
+    const { code, message } = failure(`${GOOD}settings: { metricsPort: ${value} }\n`);
+    expect(code).toBe('CONFIG_INVALID');
+    expect(message).toMatch(/^hubferry\.yaml:5:\d+: settings\.metricsPort: /);
+  });
+});
+
 describe('the hash', () => {
   const hash = (text: string, options: Partial<LoadOptions> = {}): string => load(text, options).hash;
 

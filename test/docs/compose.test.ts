@@ -167,6 +167,13 @@ describe('the services of our own image', () => {
     expect(parseDuration(stop_grace_period)).toBeGreaterThan(grace + 15_000);
   });
 
+  it('publishes the metrics of every worker, which share a network', () => {
+    const places = workers.map(([, { command = [] }]) => parse(command).opts<{ metricsPort: string }>());
+    const ports = places.map(({ metricsPort }) => /^0\.0\.0\.0:(\d+)$/.exec(metricsPort)?.[1]);
+    expect(new Set(ports).size).toBe(2);
+    expect(service('simulator').ports).toEqual(ports.map((port) => `127.0.0.1:${port}:${port}`));
+  });
+
   const connected = ours.filter(([name]) => name !== 'simulator');
 
   it.each(connected)('%s has a configuration that leads to the simulated hubs', (_name, own) => {

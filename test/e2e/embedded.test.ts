@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { generateFleet } from '../../simulator/index.js';
 import { type EmbeddedStatus, embeddedStatus } from '../../worker/embedded.js';
+import { freePort } from '../../worker/port.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { essence } from '../support/stand.js';
 import { until } from '../support/until.js';
@@ -13,10 +14,17 @@ const PATIENCE = 120_000;
 let scene: Scene;
 /** The same hubs and storage, without `temporal:`. */
 let config: string;
+/** Where its worker serves metrics. */
+let metricsPort: number;
 beforeAll(async () => {
   scene = await openScene();
   const text = readFileSync(scene.stand.configFile, 'utf8');
-  config = scene.config('embedded.yaml', text.replace(/^temporal: .*\n/m, ''));
+  metricsPort = await freePort();
+  const embedded = text.replace(/^temporal: .*\n/m, '');
+  config = scene.config(
+    'embedded.yaml',
+    embedded.replace(/^settings: \{/m, `$& metricsPort: ${metricsPort},`),
+  );
 }, 180_000);
 afterAll(async () => {
   await hubferry('down').ended;
@@ -57,6 +65,8 @@ it(
     expect(report.server).toMatch(/^embedded on /);
     expect(essence(scene.hub('new').dump())).toEqual(essence(scene.hub('old').dump()));
     expect((await running())?.pid).not.toBe(up['pid']);
+    const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+    expect(await metrics.text()).toMatch(/^hubferry_runs_total\{.*outcome="verified".*\} 1$/m);
   },
   PATIENCE,
 );

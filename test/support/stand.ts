@@ -17,7 +17,8 @@ import {
   type Simulator,
   startSimulator,
 } from '../../simulator/index.js';
-import { createLogger } from '../../worker/log.js';
+import { createLogger, type Logger } from '../../worker/log.js';
+import { hubMetrics } from '../../worker/metrics.js';
 import { installRuntime } from '../../worker/runtime.js';
 import { createWorkerPair, type WorkerPair } from '../../worker/worker-pair.js';
 import {
@@ -94,8 +95,9 @@ export async function openTestStand(
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
+  telemetry: { readonly log?: Logger; readonly metricsAddress?: string } = {},
 ): Promise<TestStand> {
-  installRuntime(createLogger({ level: 'silent' }));
+  installRuntime(telemetry.log ?? createLogger({ level: 'silent' }), telemetry.metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
@@ -112,7 +114,10 @@ export async function openTestStand(
     ].join('\n'),
   );
   const config = loadConfig({ path });
-  const connections = new Connections(config, { ca: readFileSync(simulator.caFile) });
+  const connections = new Connections(config, {
+    ca: readFileSync(simulator.caFile),
+    observer: hubMetrics,
+  });
   const { account } = storageOf(config);
   const taskQueue = `test-${process.pid}-${simulator.port}`;
   const address = services.temporalAddress;

@@ -131,6 +131,25 @@ test('a server on this machine is reached without the proxy of the environment',
   expect(await exited).toBe(0);
 });
 
+test('serves metrics where it is told, and only where nobody else does', async () => {
+  const { address } = server ?? { address: '' };
+  const port = await freePort();
+  const { child, out, exited } = worker('--address', address, '--metrics-port', String(port));
+  await until('it is ready', () => out().includes('\n'), 60_000);
+  const metrics = await fetch(`http://127.0.0.1:${port}/metrics`);
+  expect(await metrics.text()).toContain('temporal_num_pollers{');
+  const second = worker('--address', address, '--metrics-port', String(port));
+  const said: unknown[] = [];
+  second.child.on('message', (message) => said.push(message));
+  expect(await second.exited).toBe(1);
+  expect(second.err()).toContain(
+    `METRICS_NOT_SERVED: Metrics cannot be served at 127.0.0.1:${port}: another process listens there.`,
+  );
+  expect(said).toMatchObject([{ failed: { code: 'METRICS_NOT_SERVED' } }]);
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
 test('an unknown log level is wrong usage', async () => {
   const { err, exited } = workerWith({ HUBFERRY_LOG_LEVEL: 'loud' }, '--address', 'nowhere:1');
   expect(await exited).toBe(2);

@@ -64,6 +64,7 @@ export class Steering {
   #gate: Gate | null = null;
   /** Why no step may begin; null: they may. */
   #held: Omit<Parked, 'since'> | null = null;
+  #cancelled = false;
   /** A cancellation that lets the step under way end. */
   #ending = false;
   #underWay = 0;
@@ -90,9 +91,9 @@ export class Steering {
     });
   }
 
-  /** Whether somebody has cancelled the run by its own means. */
+  /** Whether somebody has cancelled the run by `cancel`; one that Temporal is told to cancel ends so for Temporal, too. */
   get cancelled(): boolean {
-    return this.#ending || this.#scope.consideredCancelled;
+    return this.#cancelled;
   }
 
   get rates(): Rates {
@@ -217,6 +218,7 @@ export class Steering {
   #cancel(now: boolean): Effect {
     const mayHaveWritten = this.#underWay > 0 && WRITING.includes(this.#run.report.phase);
     this.#run.report.asked = 'cancel';
+    this.#cancelled = true;
     if (now || !mayHaveWritten) {
       this.#scope.cancel();
       return 'at once';

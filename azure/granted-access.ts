@@ -1,10 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
-import {
-  type BlobServiceClient,
-  ContainerClient,
-  ContainerSASPermissions,
-  type SignedIdentifier,
-} from '@azure/storage-blob';
+import type { BlobServiceClient, ContainerSASPermissions, SignedIdentifier } from '@azure/storage-blob';
+import { blobLibrary } from './blob-library.js';
 import { DELEGATOR_ROLE } from './entra.js';
 import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
 import type { GrantedAccess, GrantName, GrantTimes } from './storage-port.js';
@@ -53,7 +49,7 @@ export class PolicyAccess implements GrantedAccess {
 
   async grant(container: string, name: GrantName, permissions: string, expiresOn: Date): Promise<string> {
     const call = this.#call(`grant access to container ${container}`);
-    const allowed = ContainerSASPermissions.parse(permissions);
+    const allowed = permissionsOf(permissions);
     // No start: the clocks of this machine, the storage and the hub differ.
     const policy = {
       id: name,
@@ -104,7 +100,9 @@ export class PolicyAccess implements GrantedAccess {
    * there, which is 404 with the right to read and 403 without.
    */
   async #untilKnown(call: StorageCall, uri: string): Promise<void> {
-    const blob = new ContainerClient(uri, undefined, this.#transport).getBlobClient('hubferry-probe');
+    const blob = new (blobLibrary().ContainerClient)(uri, undefined, this.#transport).getBlobClient(
+      'hubferry-probe',
+    );
     const until = Date.now() + POLICY_KNOWN.within;
     for (;;) {
       try {
@@ -146,7 +144,7 @@ export class DelegationAccess implements GrantedAccess {
   async grant(container: string, _name: GrantName, permissions: string, expiresOn: Date): Promise<string> {
     const call = { ...this.#call(`sign access to container ${container}`), role: DELEGATOR_ROLE };
     const startsOn = new Date(Date.now() - CLOCKS);
-    const allowed = ContainerSASPermissions.parse(permissions);
+    const allowed = permissionsOf(permissions);
     try {
       const options = { abortSignal: deadline() };
       const key = await this.#service.getUserDelegationKey(startsOn, expiresOn, options);
@@ -186,3 +184,6 @@ export class HubIdentityAccess implements GrantedAccess {
 
   async revoke(): Promise<void> {}
 }
+
+const permissionsOf = (letters: string): ContainerSASPermissions =>
+  blobLibrary().ContainerSASPermissions.parse(letters);

@@ -1,8 +1,9 @@
 import type { TokenCredential } from '@azure/identity';
-import { BlobServiceClient, type BlockBlobClient, type ContainerClient } from '@azure/storage-blob';
+import type { BlobServiceClient, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import type { StorageConfig } from '../config/model.js';
 import { isOwnContainer } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
+import { blobLibrary } from './blob-library.js';
 import { readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
 import { entraCredential, STORAGE_ROLE } from './entra.js';
@@ -30,11 +31,11 @@ export function openStorage(config: StorageConfig, { ca, credential }: OpenStora
   const endpoint = blobEndpointOf(config);
   const transport = storageTransport(endpoint, ca);
   if (connectionString !== null) {
-    const service = BlobServiceClient.fromConnectionString(connectionString, transport);
+    const service = blobLibrary().BlobServiceClient.fromConnectionString(connectionString, transport);
     const call = (what: string): StorageCall => ({ account, what });
     return new StorageClient(config, service, call, new PolicyAccess(service, call, transport));
   }
-  const service = new BlobServiceClient(endpoint, entraCredential(credential), transport);
+  const service = new (blobLibrary().BlobServiceClient)(endpoint, entraCredential(credential), transport);
   const call = (what: string): StorageCall => ({ account, what, role: STORAGE_ROLE });
   return new StorageClient(config, service, call, new DelegationAccess(service, call));
 }

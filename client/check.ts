@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { TimeoutFailure } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Finding } from '../activities/check.js';
 import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import { temporal } from '../worker/temporal.js';
 import type { CheckInput } from '../workflows/check.js';
 import { emptyReport, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
 import type { ProbeRunInput } from '../workflows/probe.js';
@@ -149,6 +149,7 @@ export async function answer(
   try {
     return await Promise.race([outlasting(() => handle.result(), over.signal), untaken()]);
   } catch (error) {
+    const { TimeoutFailure, WorkflowFailedError } = temporal();
     if (error instanceof WorkflowFailedError && error.cause instanceof TimeoutFailure)
       throw new HubferryError('NO_WORKER', 'No worker finished the check within ten minutes.');
     throw error;

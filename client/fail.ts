@@ -1,5 +1,5 @@
-import { ApplicationFailure } from '@temporalio/common';
 import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
+import { temporal } from '../worker/temporal.js';
 import { isOutage } from './follow.js';
 import { errorLines, failureReport, printJson } from './print.js';
 import { widthOf } from './text.js';
@@ -19,6 +19,7 @@ export function fail(error: unknown, done: { said?: boolean; answered?: boolean 
 /** What an error of a library comes to. A workflow's failure carries our code as a cause. */
 function known(error: unknown): HubferryError {
   if (error instanceof HubferryError) return error;
+  const { ApplicationFailure } = temporal();
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ApplicationFailure && isErrorCode(cause.type))
       return new HubferryError(cause.type, cause.message);

@@ -1,12 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  isGrpcServiceError,
-  ServiceError,
-  WorkflowFailedError,
-  type WorkflowHandle,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
+import { temporal } from '../worker/temporal.js';
 import type { ApplyState, InLine, JobState, RunReport } from '../workflows/messages.js';
 import { applyIdOf, hubJobIdOf, hubQueueIdOf } from '../workflows/messages.js';
 import { lost, readReport, type StartedRun } from './runs.js';
@@ -140,6 +134,7 @@ async function result(session: Session, started: StartedRun, givenUp: AbortSigna
   try {
     return (await outlasting(() => handleOf(session, started).result(), givenUp)) as RunReport;
   } catch (error) {
+    const { ApplicationFailure, CancelledFailure, WorkflowFailedError, WorkflowNotFoundError } = temporal();
     if (error instanceof WorkflowNotFoundError) return lost(await stored());
     if (!(error instanceof WorkflowFailedError)) throw error;
     const { cause } = error;
@@ -167,6 +162,7 @@ const OUTAGE_CODES = new Set<number>([14, 4]);
 
 /** The server is away; the run is not. */
 export function isOutage(error: unknown): boolean {
+  const { isGrpcServiceError, ServiceError } = temporal();
   const cause = error instanceof ServiceError ? error.cause : error;
   return isGrpcServiceError(cause) && OUTAGE_CODES.has(cause.code);
 }

@@ -1,4 +1,4 @@
-import ora, { type Ora } from 'ora';
+import type { Ora } from 'ora';
 import type { Phase, RunReport } from '../workflows/messages.js';
 import type { LiveRun, Look } from './follow.js';
 import { count, duration, estimate } from './text.js';
@@ -40,12 +40,19 @@ export class Progress {
   #seen: LiveRun | null = null;
   #said = { about: '', text: '', at: 0 };
 
-  constructor(stream: NodeJS.WriteStream = process.stderr) {
+  private constructor(stream: NodeJS.WriteStream, spinner: Ora | null) {
     this.#stream = stream;
+    this.#spinner = spinner;
+  }
+
+  static async open(stream: NodeJS.WriteStream = process.stderr): Promise<Progress> {
+    // Without a terminal the library is not even loaded.
+    if (!stream.isTTY) return new Progress(stream, null);
+    const { default: ora } = await import('ora');
     // ora would put the terminal into raw mode, where Ctrl-C is no signal any more.
     const spinner = ora({ stream, discardStdin: false, ...(isColorless() ? { color: false } : {}) });
     // It does not move on a dumb terminal or in CI, and would then write a line for every text.
-    this.#spinner = spinner.isEnabled ? spinner : null;
+    return new Progress(stream, spinner.isEnabled ? spinner : null);
   }
 
   /** A line that stays. */

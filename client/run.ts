@@ -53,7 +53,7 @@ export async function conduct<T extends RunInput>(
   options: RunOptions,
   start: Start<T>,
 ): Promise<void> {
-  const progress = new Progress();
+  const progress = await Progress.open();
   const session = await openSession(config, (line) => progress.say(line));
   try {
     const run = newRunId();

@@ -1,14 +1,10 @@
 import { createHash, randomInt } from 'node:crypto';
-import {
-  type Client,
-  WorkflowExecutionAlreadyStartedError,
-  type WorkflowHandle,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { RUNS, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { openStorage } from '../azure/storage.js';
 import { type Config, storageOf } from '../config/index.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
+import { temporal } from '../worker/temporal.js';
 import { attributesOf } from '../workflows/attributes.js';
 import { type RunInput, type RunReport, readerIdOf, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
 import type { Session } from './session.js';
@@ -79,7 +75,7 @@ export async function startRun(
       attached: false,
     };
   } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    if (!(error instanceof temporal().WorkflowExecutionAlreadyStartedError)) throw error;
   }
   const { memo, workflowId, runId } = await client.workflow.getHandle(start.workflowId).describe();
   const other = typeof memo?.['run'] === 'string' ? memo['run'] : 'unknown';
@@ -119,7 +115,7 @@ export async function openHandle(client: Client, report: RunReport): Promise<Wor
     const { memo, status } = await handle.describe();
     return memo?.['run'] === report.run && status.name === 'RUNNING' ? handle : null;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
+    if (error instanceof temporal().WorkflowNotFoundError) return null;
     throw error;
   }
 }

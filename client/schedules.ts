@@ -1,17 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  type Client,
-  isGrpcServiceError,
-  ScheduleAlreadyRunning,
-  type ScheduleDescription,
-  type ScheduleHandle,
-  ScheduleNotFoundError,
-  ServiceError,
-} from '@temporalio/client';
+import type { Client, ScheduleDescription, ScheduleHandle } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
 import type { Retention } from '../registry/retention.js';
+import { temporal } from '../worker/temporal.js';
 import {
   RUN_PLACE,
   type RunInput,
@@ -105,7 +98,7 @@ export async function createSchedule(
       memo: { ...note },
     });
   } catch (error) {
-    if (error instanceof ScheduleAlreadyRunning)
+    if (error instanceof temporal().ScheduleAlreadyRunning)
       throw new HubferryError('SCHEDULE_EXISTS', `There is a schedule ${name} already.`);
     const refusal = refusalOf(error);
     if (refusal !== null)
@@ -116,6 +109,7 @@ export async function createSchedule(
 
 /** What the server says to a request that it does not take; null for other faults. */
 function refusalOf(error: unknown): string | null {
+  const { isGrpcServiceError, ServiceError } = temporal();
   const cause = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(cause)) return null;
   const code: number = cause.code;
@@ -211,7 +205,7 @@ async function known<T>(name: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof ScheduleNotFoundError)
+    if (error instanceof temporal().ScheduleNotFoundError)
       throw new HubferryError('SCHEDULE_NOT_FOUND', `There is no schedule ${name}.`);
     throw error;
   }

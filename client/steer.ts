@@ -1,7 +1,8 @@
-import { type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { UpdateDefinition } from '@temporalio/common';
 import type { Config } from '../config/index.js';
 import { HubferryError, isErrorCode } from '../registry/errors.js';
+import { temporal } from '../worker/temporal.js';
 import type { RunReport } from '../workflows/messages.js';
 import { isOutage, look } from './follow.js';
 import { Progress } from './progress.js';
@@ -37,7 +38,7 @@ export async function steer(
   checkRun(run);
   const begun = await readReport(config, run);
   if (!isOpen(begun)) throw new HubferryError('RUN_ENDED', `Run ${run} has ended: ${begun.outcome}.`);
-  const progress = new Progress();
+  const progress = await Progress.open();
   const session = await openSession(config, (line) => progress.say(line));
   try {
     const { client } = session;
@@ -73,6 +74,7 @@ async function ask<R, A extends unknown[]>(
       (handle.executeUpdate as Execute<R>)(update.name, { args }),
     );
   } catch (error) {
+    const { ApplicationFailure, WorkflowUpdateFailedError } = temporal();
     const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
     if (cause instanceof ApplicationFailure && isErrorCode(cause.type))
       throw new HubferryError(cause.type, cause.message);

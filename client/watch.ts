@@ -34,7 +34,7 @@ export function watchCommand(): Command {
         process.exitCode = exitCodeOf(begun);
         return;
       }
-      const progress = new Progress();
+      const progress = await Progress.open();
       const session = await openSession(config, (line) => progress.say(line));
       try {
         const handle = await openHandle(session.client, begun);

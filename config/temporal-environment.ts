@@ -1,4 +1,5 @@
-import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { createRequire } from 'node:module';
+import type * as envconfig from '@temporalio/envconfig';
 import { HubferryError } from '../registry/errors.js';
 import type { TemporalConfig } from './model.js';
 
@@ -33,10 +34,18 @@ export function temporalFromEnvironment(
   };
 }
 
-function load(profile: string | undefined, env: NodeJS.ProcessEnv, place: string): ClientConnectConfig {
+/** Loaded when it is first asked for: commands that do not need it start sooner. */
+const library = (): typeof envconfig =>
+  createRequire(import.meta.url)('@temporalio/envconfig') as typeof envconfig;
+
+function load(
+  profile: string | undefined,
+  env: NodeJS.ProcessEnv,
+  place: string,
+): envconfig.ClientConnectConfig {
   const set = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
   try {
-    return loadClientConnectConfig({
+    return library().loadClientConnectConfig({
       ...(profile === undefined ? {} : { profile }),
       overrideEnvVars: Object.fromEntries(set) as Record<string, string>,
     });

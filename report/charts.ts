@@ -1,11 +1,8 @@
-import { BarChart, CustomChart, SankeyChart } from 'echarts/charts';
-import { GridComponent } from 'echarts/components';
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import type { EChartsCoreOption } from 'echarts/core';
+// The library in one file: its hundreds of modules take seven times as long to load.
+import { init } from 'echarts/dist/echarts.esm.min.mjs';
 import { count, duration, plain } from './format.js';
 import { type Html, html } from './html.js';
-
-use([BarChart, CustomChart, SankeyChart, GridComponent, SVGRenderer]);
 
 /** Colours of charts, which the page's style gives their values, in light and dark. */
 export type Tone = 'calm' | 'accent' | 'second' | 'good' | 'warn' | 'bad';

@@ -1,9 +1,10 @@
-import { Client, Connection, type ConnectionOptions, isGrpcServiceError } from '@temporalio/client';
-import proto from '@temporalio/proto';
+import type { Client, Connection, ConnectionOptions } from '@temporalio/client';
+import type proto from '@temporalio/proto';
 import { isLoopbackHost } from '../azure/loopback.js';
 import type { TemporalConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import { SEARCH_ATTRIBUTES, type SearchAttributeType } from './dev-server.js';
+import { temporal as library, protocol } from './temporal.js';
 import { messageOf } from './unknown.js';
 
 /** Where a Temporal server is and who we are there, as in the configuration's `temporal:` section. */
@@ -47,7 +48,7 @@ export async function connectClient(
   let connection: Connection;
   try {
     const channelArgs = isLoopbackHost(address) ? { ...CHANNEL_ARGS, ...WITHOUT_PROXY } : CHANNEL_ARGS;
-    connection = await Connection.connect({ address, ...access, connectTimeout, channelArgs });
+    connection = await library().Connection.connect({ address, ...access, connectTimeout, channelArgs });
   } catch (error) {
     throw unreachable(`No Temporal server answers at ${address} (${reasonOf(error)}).`);
   }
@@ -64,7 +65,7 @@ export async function connectClient(
       throw unreachable(`The Temporal server at ${address} ${problem}.`);
     }
   }
-  return { connection, client: new Client({ connection, namespace }) };
+  return { connection, client: new (library().Client)({ connection, namespace }) };
 }
 
 /**
@@ -101,8 +102,9 @@ async function missingAttributes(connection: Connection, namespace: string): Pro
   const missing: Attributes = {};
   const registered = await listAttributes(connection, namespace);
   if (registered === undefined) return missing;
+  const types = indexedTypes();
   for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
-    const wanted = INDEXED_TYPE[type];
+    const wanted = types[type];
     const present = registered[name];
     if (present === undefined || present === null) missing[name] = wanted;
     else if (present !== wanted) {
@@ -116,17 +118,20 @@ async function missingAttributes(connection: Connection, namespace: string): Pro
   return missing;
 }
 
-const { IndexedValueType } = proto.temporal.api.enums.v1;
+type IndexedTypes = Readonly<Record<SearchAttributeType, proto.temporal.api.enums.v1.IndexedValueType>>;
 
-const INDEXED_TYPE: Readonly<Record<SearchAttributeType, proto.temporal.api.enums.v1.IndexedValueType>> = {
-  Text: IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
-  Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-  Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
-  Double: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
-  Bool: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
-  Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-  KeywordList: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-};
+function indexedTypes(): IndexedTypes {
+  const { IndexedValueType } = protocol().temporal.api.enums.v1;
+  return {
+    Text: IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
+    Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    Double: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+    Bool: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+    Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+    KeywordList: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+  };
+}
 
 async function listAttributes(connection: Connection, namespace: string) {
   try {
@@ -144,10 +149,10 @@ function unreachable(message: string): HubferryError {
 }
 
 function codeOf(error: unknown): number | undefined {
-  return isGrpcServiceError(error) ? error.code : undefined;
+  return library().isGrpcServiceError(error) ? error.code : undefined;
 }
 
 function reasonOf(error: unknown): string {
-  if (isGrpcServiceError(error)) return error.details || `gRPC ${error.code}`;
+  if (library().isGrpcServiceError(error)) return error.details || `gRPC ${error.code}`;
   return messageOf(error);
 }

@@ -54,8 +54,9 @@ export interface EmbeddedOptions {
   readonly log?: (line: string) => void;
   /** Timers of 10 ms instead of a second (default: $HUBFERRY_FAST_TIMERS). Tests and demo only. */
   readonly fastTimers?: boolean;
-  /** For tests: the version we pretend to be, and a stand-in for the worker's command. */
+  /** For tests: the version we pretend to be, what starts the supervisor, and a stand-in for the worker's command. */
   readonly version?: string;
+  readonly supervisorCommand?: readonly [string, ...string[]];
   readonly workerCommand?: readonly string[];
 }
 
@@ -87,7 +88,8 @@ export async function ensureEmbedded(
       const binary = await findServer({ log });
       log('starting the embedded server and worker …');
       deadline = Date.now() + START_TIMEOUT;
-      await launch(home, specOf(home, config, version, binary.path, options), deadline);
+      const command = options.supervisorCommand ?? entryCommand('./supervisor-main');
+      await launch(home, command, specOf(home, config, version, binary.path, options), deadline);
       continue;
     }
     if (lock.state !== 'ready') {
@@ -331,8 +333,12 @@ function specOf(
  * Starts a supervisor and returns when it is ready, when another one was first, or at the deadline (ms since 1970), to
  * look again.
  */
-async function launch(home: Home, spec: SupervisorSpec, deadline: number): Promise<void> {
-  const [program, ...args] = entryCommand('./supervisor-main');
+async function launch(
+  home: Home,
+  [program, ...args]: readonly [string, ...string[]],
+  spec: SupervisorSpec,
+  deadline: number,
+): Promise<void> {
   const logStart = logSize(home.supervisorLog);
   const child = withLog(home.supervisorLog, (output) =>
     spawn(program, [...args, JSON.stringify(spec)], {

@@ -1,4 +1,4 @@
-import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import type { SearchAttributePair } from '@temporalio/common';
 import type { RunReport } from './messages.js';
 
 /** Keyword search attribute that holds a run's RUN. */
@@ -18,7 +18,7 @@ type State = keyof typeof STATE_ATTRIBUTES;
 export const ATTRIBUTES: readonly string[] = [RUN_ATTRIBUTE, ...Object.values(STATE_ATTRIBUTES)];
 
 const pair = (name: string, value: string): SearchAttributePair => ({
-  key: defineSearchAttributeKey(name, 'KEYWORD'),
+  key: { name, type: 'KEYWORD' },
   value,
 });
 

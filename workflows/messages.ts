@@ -1,4 +1,3 @@
-import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ErrorCode } from '../registry/errors.js';
 import type { Work } from '../registry/estimate.js';
 import type { HubCalls } from '../registry/hub-calls.js';
@@ -11,6 +10,7 @@ import type { OrphanPolicy, Rule, RuleTally } from '../registry/rules.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { SourceChanges } from '../registry/source-changes.js';
 import type { Found, Kinds } from '../registry/totals.js';
+import { defineQuery, defineSignal, defineUpdate } from './definitions.js';
 
 /** Where workflows and light activities run, unless a worker is told another name. */
 export const TASK_QUEUE = 'hubferry';

@@ -64,7 +64,7 @@ describe('on a terminal', () => {
   afterEach(() => void vi.unstubAllEnvs());
 
   /** All that a run with one phase after the other writes. */
-  function written(): string {
+  async function written(): Promise<string> {
     const stream = Object.assign(new PassThrough(), {
       isTTY: true,
       columns: 80,
@@ -72,7 +72,7 @@ describe('on a terminal', () => {
       clearLine: () => true,
       moveCursor: () => true,
     });
-    const progress = new Progress(stream as unknown as NodeJS.WriteStream);
+    const progress = await Progress.open(stream as unknown as NodeJS.WriteStream);
     const jobs = [job({ type: 'export', progress: 10, lines: null })];
     for (let look = 0; look < 3; look++) progress.show(liveRun('snapshot', { jobs }));
     const over = liveRun('transform');
@@ -85,9 +85,9 @@ describe('on a terminal', () => {
   it.each([
     ['a dumb terminal', 'TERM', 'dumb'],
     ['CI', 'CI', '1'],
-  ])('in %s, where nothing can move, it writes plain lines', (_, name, value) => {
+  ])('in %s, where nothing can move, it writes plain lines', async (_, name, value) => {
     vi.stubEnv(name, value);
-    expect(written().split('\n')).toEqual([
+    expect((await written()).split('\n')).toEqual([
       'snapshot   target 10%, 1 min 30 s left',
       'snapshot   done in 6.0 s',
       'transform',
@@ -95,9 +95,9 @@ describe('on a terminal', () => {
     ]);
   });
 
-  it('has no colour under NO_COLOR', () => {
+  it('has no colour under NO_COLOR', async () => {
     vi.stubEnv('NO_COLOR', '1');
-    const text = written();
+    const text = await written();
     expect(text).toContain('✔ snapshot   6.0 s');
     // oxlint-disable-next-line no-control-regex -- it is what is looked for
     expect(text).not.toMatch(/\u001b\[[\d;]*m/);
@@ -108,9 +108,9 @@ describe('without a terminal', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('writes a line when the work changes, not at every look, and one for each phase that is over', () => {
+  it('writes a line when the work changes, not at every look, and one for each phase that is over', async () => {
     const stream = new PassThrough();
-    const progress = new Progress(stream as unknown as NodeJS.WriteStream);
+    const progress = await Progress.open(stream as unknown as NodeJS.WriteStream);
     const jobs = (percent: number) => [job({ type: 'export', progress: percent, lines: null })];
     progress.show(liveRun('snapshot', { jobs: jobs(10) }));
     vi.advanceTimersByTime(500);
@@ -130,9 +130,9 @@ describe('without a terminal', () => {
     ]);
   });
 
-  it('says when nobody answers, after a while', () => {
+  it('says when nobody answers, after a while', async () => {
     const stream = new PassThrough();
-    const progress = new Progress(stream as unknown as NodeJS.WriteStream);
+    const progress = await Progress.open(stream as unknown as NodeJS.WriteStream);
     progress.show('no server');
     expect(stream.read()).toBeNull();
     vi.advanceTimersByTime(5_000);

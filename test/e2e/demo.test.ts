@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { entryCommand } from '../../worker/entry.js';
+import { compiledCommand } from '../support/compiled.js';
 import { until } from '../support/until.js';
 import { type Started, start } from './packed.js';
 
@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const demo = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Started =>
-  start(entryCommand('../demo/main'), args, { cwd: folder, env: { ...process.env, TMPDIR: folder, ...env } });
+  start(compiledCommand('demo/main'), args, { cwd: folder, env: { ...process.env, TMPDIR: folder, ...env } });
 
 /** Its end is the end of its output, which every process that it started shares: none is left behind. */
 const folders = (): string[] => readdirSync(folder).filter((name) => name.startsWith('hubferry-'));

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SimulatorAdmin } from '../../simulator/index.js';
+import { compiledCommand } from '../support/compiled.js';
 
 let folder: string;
 beforeAll(() => {
@@ -15,16 +16,9 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function start(...args: string[]) {
-  const command = [
-    '--import',
-    'tsx',
-    'client/main.ts',
-    'simulator',
-    '--ca-dir',
-    path.join(folder, 'ca'),
-    ...args,
-  ];
-  return spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [node, ...main] = compiledCommand('client/main');
+  const command = [...main, 'simulator', '--ca-dir', path.join(folder, 'ca'), ...args];
+  return spawn(node, command, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Starts, waits for the last line, ends it with a signal. @returns what it said. */

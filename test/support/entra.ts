@@ -8,7 +8,7 @@ import type { TokenCredential } from '@azure/identity';
 import { ACCOUNT, type Azurite, startAzurite } from '../../demo/azurite.js';
 import { issueServerCertificate, loadAuthority } from '../../simulator/certificates.js';
 import { SimulatorAdmin } from '../../simulator/index.js';
-import { entryCommand } from '../../worker/entry.js';
+import { compiledCommand } from './compiled.js';
 
 /** Azurite over HTTPS, where it takes tokens, with a certificate of the authority that simulators in `folder/ca` use. */
 export interface SecureAzurite extends Azurite {
@@ -82,7 +82,7 @@ export async function startSimulatorProcess(
   hubs: readonly string[],
   more: readonly string[] = [],
 ): Promise<SimulatorProcess> {
-  const [command, ...before] = entryCommand('../client/main');
+  const [command, ...before] = compiledCommand('client/main');
   const names = hubs.flatMap((name) => ['--hub', name]);
   const args = ['simulator', ...names, '--port', '0', '--admin-port', '0', '--ca-dir', join(folder, 'ca')];
   const child = spawn(command, [...before, ...args, ...more], {

@@ -1,18 +1,17 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ERRORS } from '../../registry/errors.js';
 import { type DevServer, startDevServer } from '../../worker/dev-server.js';
-import { entryCommand } from '../../worker/entry.js';
 import { freePort } from '../../worker/port.js';
 import { findServer } from '../../worker/server-binary.js';
+import { compiledCommand } from '../support/compiled.js';
 import { until } from '../support/until.js';
 
-const CLI = fileURLToPath(new URL('./fixtures/worker-cli.ts', import.meta.url));
+const [NODE, ...CLI] = compiledCommand('client/main');
 const KEY = 'zm0qYOLPvh8tVpzG3fR1sXcB7kN5dJ2wQ9aE4uT6yHM=';
 
 let folder: string;
@@ -50,12 +49,10 @@ function worker(...args: string[]): Worker {
 
 /** The same with more in its environment. */
 function workerWith(env: NodeJS.ProcessEnv, ...args: string[]): Worker {
-  const loader = entryCommand('./version').slice(1, -1);
-  const child = fork(CLI, ['worker', '--config', config, ...args], {
-    execArgv: loader,
+  const child = spawn(NODE, [...CLI, 'worker', '--config', config, ...args], {
     cwd: folder,
     env: { ...process.env, ...env },
-    silent: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   children.push(child);
   let out = '';
@@ -94,9 +91,8 @@ test('ends at once when it is told to while it waits', async () => {
 
 test('prints the ready line as JSON; the death of a supervisor ends it', async () => {
   const { address } = server ?? { address: '' };
-  const loader = entryCommand('./version').slice(1, -1);
-  const command = [...loader, CLI, 'worker', '-c', config, '--address', address, '--json', '--queue', 'mine'];
-  const child = spawn(process.execPath, command, {
+  const command = [...CLI, 'worker', '-c', config, '--address', address, '--json', '--queue', 'mine'];
+  const child = spawn(NODE, command, {
     stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
     env: { ...process.env, HUBFERRY_SUPERVISED: '1' },
   });

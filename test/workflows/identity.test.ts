@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { openStorage } from '../../azure/storage.js';
 import { type FullRecord, generateFleet, type SimulatedHub } from '../../simulator/index.js';
 import { type DevServer, startDevServer } from '../../worker/dev-server.js';
-import { entryCommand } from '../../worker/entry.js';
 import { findServer } from '../../worker/server-binary.js';
 import type { RunReport } from '../../workflows/messages.js';
+import { compiledCommand } from '../support/compiled.js';
 import {
   type SecureAzurite,
   type SignIn,
@@ -77,7 +77,7 @@ describe('under Microsoft Entra ID, signed in by the environment', () => {
     ended: Promise<{ code: number; stdout: string }>;
     output(): string;
   } {
-    const [command, ...before] = entryCommand('../client/main');
+    const [command, ...before] = compiledCommand('client/main');
     const child = spawn(command, [...before, ...args], {
       cwd: folder,
       env: {

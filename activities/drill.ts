@@ -1,26 +1,31 @@
+import { runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { HubferryError } from '../registry/errors.js';
+import { isSystemModule, recordKey } from '../registry/record.js';
 import type { RunReport } from '../workflows/messages.js';
-import { manifestIn, type SnapshotInfo } from './backup-export.js';
+import { manifestIn, type SnapshotInfo, snapshotLines } from './backup-export.js';
+import { configurationsOf, nameOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { reportsIn } from './reports.js';
+import { type Sampled, Sampler } from './sampler.js';
 
-/** A drill that may have left something on its scratch hub, and that hub's snapshot from before it. */
+/** A drill that may have left something on its scratch hub. */
 export interface FormerDrill {
   readonly run: string;
+  /** The scratch hub's snapshot from before it. */
   readonly before: string;
 }
 
-/** Verbs that only ever have a scratch hub as the target on which something is mended. */
-const MENDING: readonly RunReport['workflow'][] = ['drill', 'edit', 'rollback', 'check'];
+/** Verbs that may have a scratch hub as their target: they mend something there, or only look. */
+const HARMLESS: readonly RunReport['workflow'][] = ['drill', 'edit', 'rollback', 'check', 'plan', 'verify'];
 
 export function drillActivities({ connections }: Deps) {
   return {
     /**
      * Makes sure that a hub may be filled and emptied: it is declared so in this worker's configuration, and no run has it
-     * as its source, or migrates to it.
+     * as its source, or migrates to it. A snapshot that somebody took of it by hand is no such run.
      *
-     * @returns the newest drill to it that did not clean up
-     * @throws HubferryError HUB_NOT_SCRATCH
+     * @returns the newest drill to it that wrote there, unless that one has cleaned up
+     * @throws HubferryError HUB_NOT_SCRATCH, SCRATCH_IN_USE
      */
     async guardScratch(input: {
       account: string;
@@ -29,28 +34,60 @@ export function drillActivities({ connections }: Deps) {
     }): Promise<{ former: FormerDrill | null }> {
       const { host } = input;
       if (connections.hubConfig(host).role !== 'scratch')
-        throw new HubferryError('HUB_NOT_SCRATCH', `${host} is not declared \`role: scratch\`.`);
-      let former: FormerDrill | null = null;
-      for (const report of await reportsIn(connections.storage(input.account))) {
-        const { run, workflow, source, target, snapshots, cleaned } = report;
-        if (run === input.run) continue;
-        if (source === host || (target === host && !MENDING.includes(workflow)))
-          throw new HubferryError(
-            'HUB_NOT_SCRATCH',
-            `${host} is the ${source === host ? 'source' : 'target'} of run ${run} (${workflow}).`,
-          );
-        const left = workflow === 'drill' && target === host && cleaned !== true && snapshots.target;
-        if (left) former ??= { run, before: left };
-      }
-      return { former };
+        throw new HubferryError(
+          'HUB_NOT_SCRATCH',
+          `${host} is not declared \`role: scratch\` where the worker runs.`,
+        );
+      const reports = await reportsIn(connections.storage(input.account));
+      const others = reports.filter(({ run }) => run !== input.run);
+      const user = others.find((report) => uses(report, host));
+      if (user !== undefined)
+        throw new HubferryError(
+          'SCRATCH_IN_USE',
+          `${host} is the ${user.source === host ? 'source' : 'target'} of run ${user.run} (${user.workflow}).`,
+        );
+      // Whoever cleaned up, or filled the hub, found it empty: older drills have left nothing.
+      const last = others.find(
+        ({ workflow, target, cleaned, plan, snapshots }) =>
+          workflow === 'drill' && target === host && (cleaned === true || (plan && snapshots.target)),
+      );
+      if (last === undefined || last.cleaned === true) return { former: null };
+      const before = last.snapshots.target;
+      return { former: before === null ? null : { run: last.run, before } };
+    },
+
+    /** Writes down that nothing of a former drill is left on its scratch hub, and deletes its containers but the snapshot. */
+    async settleDrill(input: { account: string; run: string }): Promise<void> {
+      const storage = connections.storage(input.account);
+      const report = (await reportsIn(storage)).find(({ run }) => run === input.run);
+      if (report === undefined) return;
+      const { snapshots } = report;
+      for await (const container of storage.listContainers(`hf-${input.run}-`))
+        if (container !== snapshots.source) await storage.deleteContainer(container);
+      const settled = { ...report, cleaned: true, snapshots: { ...snapshots, target: null } };
+      await storage.writeText(SHARED_CONTAINER, runBlob(input.run), JSON.stringify(settled, null, 2));
+    },
+
+    /** Names some of what a snapshot holds, but for what the service makes by itself. */
+    async contentsOf(input: { account: string; id: string; maxLineBytes: number }): Promise<Sampled> {
+      const storage = connections.storage(input.account);
+      const names = new Sampler();
+      for await (const { record } of snapshotLines(storage, input.id, input.maxLineBytes))
+        if (record !== null && !isSystemModule(record))
+          names.add(recordKey(record.deviceId, record.moduleId));
+      for (const { id } of await configurationsOf(storage, input.id)) names.add(nameOf(id));
+      return names.result();
     },
 
     /** The newest stored snapshot of a hub, with keys. @throws HubferryError SNAPSHOT_NOT_FOUND */
     async latestSnapshot(input: { account: string; host: string }): Promise<SnapshotInfo> {
       const storage = connections.storage(input.account);
-      for (const { source, snapshots, outcome } of await reportsIn(storage)) {
-        if (source !== input.host || snapshots.source === null || outcome === 'failed') continue;
-        const info = await manifestIn(storage, snapshots.source).catch((error: unknown) => {
+      const ids = (await reportsIn(storage)).flatMap(({ source, snapshots, outcome }) =>
+        source === input.host && snapshots.source !== null && outcome !== 'failed' ? [snapshots.source] : [],
+      );
+      // They are named by the run that took them, which begins with its time; another run may have used one since.
+      for (const id of [...new Set(ids)].toSorted().toReversed()) {
+        const info = await manifestIn(storage, id).catch((error: unknown) => {
           // A run that goes on has none yet, and one that was kept may have been removed since.
           if (error instanceof HubferryError && error.code.startsWith('SNAPSHOT_')) return null;
           throw error;
@@ -63,4 +100,10 @@ export function drillActivities({ connections }: Deps) {
       );
     },
   };
+}
+
+/** Whether a run makes a hub more than a place for drills. */
+function uses({ workflow, source, target, schedule }: RunReport, host: string): boolean {
+  if (source === host) return workflow !== 'snapshot' || schedule !== undefined;
+  return target === host && !HARMLESS.includes(workflow);
 }

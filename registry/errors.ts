@@ -24,6 +24,9 @@ export const ERRORS = {
   ),
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
+  HUB_NOT_SCRATCH: usage(
+    'Declare `role: scratch` for it, in the configuration of command and worker, if drills may fill and empty it.',
+  ),
   RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),
   EDIT_INVALID: usage('Correct the named line; docs/edit.md shows what edits can do.'),
   STORAGE_MISSING: usage('Add `storage: { connectionString: … }` to the configuration.'),
@@ -109,9 +112,7 @@ export const ERRORS = {
   NOT_PAUSED: final('`hubferry status RUN` shows how it stands.'),
   RUN_ENDED: final('`hubferry status RUN` shows how it ended.'),
   HUB_NOT_OF_RUN: final('`hubferry status RUN` shows the hubs of a run.'),
-  HUB_NOT_SCRATCH: final(
-    'Take a hub that is declared `role: scratch` in the configuration of command and worker, and is used for drills only.',
-  ),
+  SCRATCH_IN_USE: final('Take a hub for drills that is used for nothing else.'),
   SCRATCH_NOT_EMPTY: final('Look what it holds; a drill fills and empties only a hub that holds nothing.'),
   RUN_NOT_UNDOABLE: final(
     'Only a run of `migrate`, `edit` or `rollback` that has ended, and had a plan, can be undone.',

@@ -144,6 +144,11 @@ export class Run {
     }
   }
 
+  /** Whether it does something beside its work. */
+  get isAside(): boolean {
+    return this.#aside !== null;
+  }
+
   /** The private container of this run's working data. */
   get work(): string {
     return `hf-${this.#input.run}-work`;

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import type { FleetRecord } from '../../simulator/index.js';
-import { cancel, type DrillInput, type RunReport, writerIdOf } from '../../workflows/messages.js';
+import {
+  cancel,
+  type DrillInput,
+  pause,
+  type RunReport,
+  resume,
+  runReport,
+  writerIdOf,
+} from '../../workflows/messages.js';
 import { keys } from '../support/keys.js';
 import {
   essence,
@@ -11,6 +19,7 @@ import {
   testRun,
   writesOf,
 } from '../support/stand.js';
+import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {
@@ -30,8 +39,12 @@ beforeEach(() => {
   stand.hub('old').configurations.put('made', { ...configuration, targetCondition: "tags.ring='1'" });
 });
 
+/** Edge devices three levels deep, with a leaf at the bottom. */
 const fleet: FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true, authentication: keys(1) },
+  { deviceId: 'gw2', iotEdge: true, parent: 'gw', authentication: keys(5) },
+  { deviceId: 'gw3', iotEdge: true, parent: 'gw2', authentication: keys(6) },
+  { deviceId: 'leaf3', parent: 'gw3', authentication: keys(7), tags: { ring: '1' } },
   { deviceId: 'leaf', parent: 'gw', authentication: keys(2), tags: { ring: '1' } },
   { deviceId: 'plain', authentication: keys(3) },
   { deviceId: 'plain', moduleId: 'm', authentication: keys(4), desired: { a: 1 } },
@@ -68,8 +81,8 @@ test('a drill restores, proves, measures, and leaves the scratch hub empty and t
     error: null,
     outcome: 'verified',
     cleaned: true,
-    ledger: { create: 4, applied: 4, configurations: { create: 1, applied: 1 } },
-    verify: { match: 4, extra: 0 },
+    ledger: { create: 7, applied: 7, configurations: { create: 1, applied: 1 } },
+    verify: { match: 7, extra: 0 },
     drill: {
       rpo: expect.any(Number),
       objectives: { rto: 600, rpo: 600 },
@@ -84,7 +97,7 @@ test('a drill restores, proves, measures, and leaves the scratch hub empty and t
     source: { kind: 'latest', host: host('old') },
     objectives: { rto: 0.001, rpo: 600 },
   });
-  expect(again).toMatchObject({ error: null, outcome: 'differences', cleaned: true, verify: { match: 4 } });
+  expect(again).toMatchObject({ error: null, outcome: 'differences', cleaned: true, verify: { match: 7 } });
   expect(again.snapshots.source).toBe(report.snapshots.source);
   expect(again.drill?.rpo).toBeGreaterThan(0);
 
@@ -111,23 +124,93 @@ test('a drill that is cancelled in the middle cleans up; what a terminated one l
   const first = await start({ settings: { ...FAST, chunkLines: 1 } });
   await held.reached;
   await first.executeUpdate(cancel, { args: [{ now: true }] });
-  expect(await stand.reportOf(first)).toMatchObject({ outcome: 'cancelled', cleaned: true });
+  const cancelled = await stand.reportOf(first);
+  expect(cancelled).toMatchObject({ outcome: 'cancelled', cleaned: true, snapshots: { target: null } });
   expect(scratch()).toEqual(EMPTY);
+  expect(await containersOf(cancelled)).toEqual([cancelled.snapshots.source]);
 
   const settling = stand.hold('verifyConfigurations');
   const second = await start();
   await settling.reached;
   await second.terminate('a test');
   settling.release();
-  expect(scratch().records).toHaveLength(4);
+  expect(scratch().records).toHaveLength(7);
   // A configuration has written to it meanwhile.
   stand.hub('scratch').load([{ deviceId: 'leaf', parent: 'gw', authentication: keys(99) }]);
+
+  // The next one dies while it cleans up.
+  const cleaning = stand.hold('undoConfigurations');
+  const third = await start();
+  await cleaning.reached;
+  await third.terminate('a test');
+  cleaning.release();
+  expect(scratch().records).toHaveLength(7);
+
   expect(await drilled()).toMatchObject({
     error: null,
     outcome: 'verified',
     cleaned: true,
-    verify: { match: 4 },
+    verify: { match: 7 },
   });
+  expect(scratch()).toEqual(EMPTY);
+});
+
+test('a restore that breaks off, or that the hub takes in part, is taken away all the same', async () => {
+  // The first chunk ends half-way, and the two repair rounds, too.
+  const broken = { kind: 'failAfter', lines: 1, type: 'import', times: 3 } as const;
+  stand.hub('scratch').addJobFault(broken);
+  const report = await drilled();
+  expect(report).toMatchObject({ error: null, outcome: 'differences', cleaned: true });
+  expect(scratch()).toEqual(EMPTY);
+
+  stand.hub('scratch').addJobFault({ kind: 'rejectLines', lines: 1, code: 'ArgumentInvalid', times: 3 });
+  expect(await drilled()).toMatchObject({ outcome: 'differences', cleaned: true });
+  expect(scratch()).toEqual(EMPTY);
+
+  // Nothing is called cleaned that is not; the next drill does what this one could not.
+  const settled = stand.hold('verifyConfigurations');
+  const third = await start();
+  await settled.reached;
+  stand.hub('scratch').addJobFault({ kind: 'rejectLines', lines: 100, code: 'ArgumentInvalid', times: 20 });
+  settled.release();
+  const left = await stand.reportOf(third);
+  expect(left).toMatchObject({ error: null, outcome: 'differences', cleaned: false, verify: { match: 7 } });
+  stand.hub('scratch').clearFaults();
+  expect(await drilled()).toMatchObject({ outcome: 'verified', cleaned: true });
+  expect(scratch()).toEqual(EMPTY);
+  expect(await containersOf(left)).toEqual([left.snapshots.source]);
+});
+
+test('what somebody else put below a device of a drill survives, is named, and is in the way of the next', async () => {
+  const held = stand.hold('verifyConfigurations');
+  const first = await start();
+  await held.reached;
+  stand.hub('scratch').load([{ deviceId: 'stranger', parent: 'gw3', authentication: keys(9) }]);
+  held.release();
+  const report = await stand.reportOf(first);
+  expect(report).toMatchObject({ error: null, outcome: 'differences', cleaned: false, verify: { match: 7 } });
+  const named = report.warnings.find(({ code }) => code === 'NOT_CLEANED');
+  expect(named?.samples.toSorted()).toEqual(['gw', 'gw2', 'gw3', 'stranger']);
+  expect(scratch()).toEqual({ records: ['gw/', 'gw2/', 'gw3/', 'stranger/'], configurations: 0 });
+
+  const refused = await drilled();
+  expect(refused).toMatchObject({ outcome: 'failed', error: { code: 'SCRATCH_NOT_EMPTY' } });
+  expect(refused.error?.message).toContain('stranger');
+  expect(await containersOf(refused)).toEqual([]);
+  stand.hub('scratch').store.removeDevice('stranger');
+  expect(await drilled()).toMatchObject({ error: null, outcome: 'verified', cleaned: true });
+  expect(scratch()).toEqual(EMPTY);
+});
+
+test('a drill rests in the middle, and goes on', async () => {
+  const held = stand.hold('readErrorLog');
+  const first = await start({ settings: { ...FAST, chunkLines: 1 } });
+  await held.reached;
+  await first.executeUpdate(pause);
+  held.release();
+  await until('it rests', async () => (await first.query(runReport)).outcome === 'parked');
+  await first.executeUpdate(resume);
+  expect(await stand.reportOf(first)).toMatchObject({ error: null, outcome: 'verified', cleaned: true });
   expect(scratch()).toEqual(EMPTY);
 });
 
@@ -135,10 +218,20 @@ test('only a scratch hub that is nothing else, and holds nothing else, is filled
   expect(await drilled({ target: { host: host('other') } })).toMatchObject({
     error: { code: 'HUB_NOT_SCRATCH' },
   });
-  stand.hub('scratch').load([{ deviceId: 'stranger' }]);
-  expect(await drilled()).toMatchObject({ error: { code: 'SCRATCH_NOT_EMPTY' } });
-  expect(scratch().records).toEqual(['stranger/']);
+  const { snapshots } = await drilled();
+  // What a drill that ended well has made is not looked for any more: this is somebody else's.
+  stand.hub('scratch').load([{ deviceId: 'plain' }]);
+  expect(await drilled({ source: { kind: 'snapshot', id: snapshots.source ?? '' } })).toMatchObject({
+    error: { code: 'SCRATCH_NOT_EMPTY' },
+  });
+  expect(scratch().records).toEqual(['plain/']);
   stand.hub('scratch').reset();
   await stand.migrated({ target: { host: host('scratch') } });
-  expect(await drilled()).toMatchObject({ error: { code: 'HUB_NOT_SCRATCH' } });
+  expect(await drilled()).toMatchObject({ error: { code: 'SCRATCH_IN_USE' } });
 });
+
+async function containersOf({ run }: RunReport): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of stand.storage.listContainers(`hf-${run}-`)) names.push(name);
+  return names;
+}

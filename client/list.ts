@@ -7,7 +7,7 @@ import { printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import { configOf, openSession } from './session.js';
 import { current } from './status.js';
-import { count, duration, estimate, fold, table, widthOf } from './text.js';
+import { count, duration, fold, table, typed, widthOf } from './text.js';
 
 interface ListOptions extends CommonOptions {
   readonly verb?: RunReport['workflow'];
@@ -117,7 +117,7 @@ function drillsText(reports: readonly RunReport[]): string {
   const time = (seconds: number | undefined, objective: number | null | undefined): string => {
     if (seconds === undefined) return '-';
     const missed = typeof objective === 'number' && seconds > objective ? '!' : '';
-    const of = typeof objective === 'number' ? ` of ${estimate(objective * 1000)}` : '';
+    const of = typeof objective === 'number' ? ` of ${typed(objective * 1000)}` : '';
     return `${duration(seconds * 1000)}${of}${missed}`;
   };
   const rows = reports.map(({ run, outcome, ledger, drill, cleaned }) => [

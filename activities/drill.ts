@@ -1,12 +1,15 @@
-import { runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import { planBlob, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { HubferryError } from '../registry/errors.js';
 import { isSystemModule, recordKey } from '../registry/record.js';
+import { SAMPLES } from '../registry/totals.js';
+import type { KeptChange, KeptConfiguration } from '../registry/undo.js';
 import type { RunReport } from '../workflows/messages.js';
 import { manifestIn, type SnapshotInfo, snapshotLines } from './backup-export.js';
 import { configurationsOf, nameOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { reportsIn } from './reports.js';
-import { type Sampled, Sampler } from './sampler.js';
+import type { Sampled } from './sampler.js';
+import { ownLines } from './work.js';
 
 /** A drill that may have left something on its scratch hub. */
 export interface FormerDrill {
@@ -17,6 +20,9 @@ export interface FormerDrill {
 
 /** Verbs that may have a scratch hub as their target: they mend something there, or only look. */
 const HARMLESS: readonly RunReport['workflow'][] = ['drill', 'edit', 'rollback', 'check', 'plan', 'verify'];
+
+/** How many records of a scratch hub that is not empty are looked at, to name some. */
+const LOOKED_AT = 1_000;
 
 export function drillActivities({ connections }: Deps) {
   return {
@@ -68,15 +74,37 @@ export function drillActivities({ connections }: Deps) {
       await storage.writeText(SHARED_CONTAINER, runBlob(input.run), JSON.stringify(settled, null, 2));
     },
 
-    /** Names some of what a snapshot holds, but for what the service makes by itself. */
-    async contentsOf(input: { account: string; id: string; maxLineBytes: number }): Promise<Sampled> {
+    /**
+     * Counts and names what a scratch hub's snapshot holds, but for what the service makes by itself.
+     *
+     * @param drill the one that may have made some of it: what it did not make is named first.
+     */
+    async contentsOf(input: {
+      account: string;
+      id: string;
+      maxLineBytes: number;
+      drill: string | null;
+    }): Promise<Sampled> {
       const storage = connections.storage(input.account);
-      const names = new Sampler();
+      const others = new Set<string>();
+      let count = 0;
+      const add = (name: string): void => {
+        count += 1;
+        if (count <= LOOKED_AT) others.add(name);
+      };
       for await (const { record } of snapshotLines(storage, input.id, input.maxLineBytes))
-        if (record !== null && !isSystemModule(record))
-          names.add(recordKey(record.deviceId, record.moduleId));
-      for (const { id } of await configurationsOf(storage, input.id)) names.add(nameOf(id));
-      return names.result();
+        if (record !== null && !isSystemModule(record)) add(recordKey(record.deviceId, record.moduleId));
+      for (const { id } of await configurationsOf(storage, input.id)) add(nameOf(id));
+      const own: string[] = [];
+      const plan = input.drill === null ? [] : ownLines(storage, SHARED_CONTAINER, planBlob(input.drill));
+      for await (const batch of plan) {
+        for (const line of batch) {
+          const { key, configuration } = JSON.parse(line) as Partial<KeptChange & KeptConfiguration>;
+          const name = configuration === undefined ? (key ?? '') : nameOf(configuration);
+          if (others.delete(name)) own.push(name);
+        }
+      }
+      return { count, samples: [...others, ...own].slice(0, SAMPLES) };
     },
 
     /** The newest stored snapshot of a hub, with keys. @throws HubferryError SNAPSHOT_NOT_FOUND */

@@ -194,7 +194,7 @@ function drillLines({ rto, rpo, objectives, stages }: DrillResult, width: number
     const how =
       objective === null
         ? 'no objective'
-        : `${measured > objective ? 'missed' : 'met'}, of ${typed(objective * 1000)}`;
+        : `objective ${typed(objective * 1000)}: ${measured > objective ? 'missed' : 'met'}`;
     return `    ${name} ${duration(measured * 1000)} (${how})`;
   };
   const parts = Object.entries(stages).map(([phase, time]) => `${phase} ${duration(time * 1000)}`);

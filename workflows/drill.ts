@@ -34,9 +34,10 @@ export async function drill({ objectives, source, ...rest }: DrillInput): Promis
     const guarded = await run.activities.ask.guardScratch({ account, host: target.host, run: input.run });
 
     run.phase('snapshot');
-    const from = await snapshotOf(run, input, source);
-    refuseKeyless(input, from);
+    const stored = await storedSnapshot(run, input, source);
+    refuseKeyless(input, stored);
     const before = await emptied(run, input, guarded.former);
+    const from = stored ?? (await takeSnapshot(run, input, name));
     keepSnapshots(run, from, before);
 
     const restore = { input, from, before, room };
@@ -76,13 +77,13 @@ const isMissed = (seconds: number, objective: number | null): boolean =>
 const asSource = (source: DrillInput['source']): MigrateInput['source'] =>
   source.kind === 'latest' ? { kind: 'hub', host: source.host } : source;
 
-async function snapshotOf(
+/** The snapshot that is named, or the newest one; null where a fresh one is to be restored. */
+async function storedSnapshot(
   run: Run,
-  input: MigrateInput,
+  { account }: MigrateInput,
   source: DrillInput['source'],
-): Promise<SnapshotInfo> {
-  const { account } = input;
-  if (source.kind === 'hub') return takeSnapshot(run, input, source.host);
+): Promise<SnapshotInfo | null> {
+  if (source.kind === 'hub') return null;
   if (source.kind === 'latest') return run.activities.ask.latestSnapshot({ account, host: source.host });
   return run.activities.light.readManifest({ account, id: source.id });
 }
@@ -99,10 +100,10 @@ async function emptied(run: Run, input: MigrateInput, former: FormerDrill | null
     if (isEmpty(now)) await run.activities.light.settleDrill({ account, run: former.run });
   }
   if (isEmpty(now)) return now;
-  const { count, samples } = await contentsOf(run, input, now);
+  const { count, samples } = await contentsOf(run, input, now, former?.run ?? null);
   return fail(
     'SCRATCH_NOT_EMPTY',
-    `${target.host} holds what no drill left there: ${count}, such as ${samples.slice(0, 3).join(', ')}. Nothing was written.`,
+    `${target.host} holds records or configurations that no drill left there: ${count}, such as ${samples.slice(0, 3).join(', ')}. Nothing was written.`,
   );
 }
 
@@ -112,10 +113,11 @@ const sizeOf = ({ records, configurations }: SnapshotInfo): number => records + 
 
 async function contentsOf(
   run: Run,
-  { account, settings }: MigrateInput,
+  { account, settings: { maxLineBytes } }: MigrateInput,
   { id }: SnapshotInfo,
+  drilled: string | null,
 ): Promise<Sampled> {
-  return run.activities.light.contentsOf({ account, id, maxLineBytes: settings.maxLineBytes });
+  return run.activities.light.contentsOf({ account, id, maxLineBytes, drill: drilled });
 }
 
 /** Takes away what a restore has made, whether it is done, failed or was cancelled. What ended it is told first. */
@@ -148,7 +150,7 @@ async function cleanUp(run: Run, { input, before }: Restore): Promise<void> {
   const left = await takenAway(run, input, input.run, before);
   run.report.cleaned = isEmpty(left);
   if (isEmpty(left)) return;
-  const { count, samples } = await contentsOf(run, input, left);
+  const { count, samples } = await contentsOf(run, input, left, input.run);
   run.warn('NOT_CLEANED', count, samples);
 }
 

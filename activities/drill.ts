@@ -1,4 +1,5 @@
 import { planBlob, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
+import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
 import { isSystemModule, recordKey } from '../registry/record.js';
 import { SAMPLES } from '../registry/totals.js';
@@ -15,11 +16,13 @@ import { ownLines } from './work.js';
 export interface FormerDrill {
   readonly run: string;
   /** The scratch hub's snapshot from before it. */
-  readonly before: string;
+  readonly before: SnapshotInfo;
 }
 
 /** Verbs that may have a scratch hub as their target: they mend something there, or only look. */
 const HARMLESS: readonly RunReport['workflow'][] = ['drill', 'edit', 'rollback', 'check', 'plan', 'verify'];
+
+const OPEN: readonly RunReport['outcome'][] = ['running', 'parked'];
 
 /** How many records of a scratch hub that is not empty are looked at, to name some. */
 const LOOKED_AT = 1_000;
@@ -37,6 +40,7 @@ export function drillActivities({ connections }: Deps) {
       account: string;
       host: string;
       run: string;
+      server: string | null;
     }): Promise<{ former: FormerDrill | null }> {
       const { host } = input;
       if (connections.hubConfig(host).role !== 'scratch')
@@ -44,7 +48,8 @@ export function drillActivities({ connections }: Deps) {
           'HUB_NOT_SCRATCH',
           `${host} is not declared \`role: scratch\` where the worker runs.`,
         );
-      const reports = await reportsIn(connections.storage(input.account));
+      const storage = connections.storage(input.account);
+      const reports = await reportsIn(storage);
       const others = reports.filter(({ run }) => run !== input.run);
       const user = others.find((report) => uses(report, host));
       if (user !== undefined)
@@ -57,9 +62,12 @@ export function drillActivities({ connections }: Deps) {
         ({ workflow, target, cleaned, plan, snapshots }) =>
           workflow === 'drill' && target === host && (cleaned === true || (plan && snapshots.target)),
       );
-      if (last === undefined || last.cleaned === true) return { former: null };
-      const before = last.snapshots.target;
-      return { former: before === null ? null : { run: last.run, before } };
+      const before = last?.snapshots.target ?? null;
+      if (last === undefined || last.cleaned === true || before === null) return { former: null };
+      // Under another Temporal server it may go on.
+      if (OPEN.includes(last.outcome) && (last.server ?? null) !== input.server) return { former: null };
+      const info = await manifestOf(storage, before);
+      return { former: info && { run: last.run, before: info } };
     },
 
     /** Writes down that nothing of a former drill is left on its scratch hub, and deletes its containers but the snapshot. */
@@ -115,11 +123,7 @@ export function drillActivities({ connections }: Deps) {
       );
       // They are named by the run that took them, which begins with its time; another run may have used one since.
       for (const id of [...new Set(ids)].toSorted().toReversed()) {
-        const info = await manifestIn(storage, id).catch((error: unknown) => {
-          // A run that goes on has none yet, and one that was kept may have been removed since.
-          if (error instanceof HubferryError && error.code.startsWith('SNAPSHOT_')) return null;
-          throw error;
-        });
+        const info = await manifestOf(storage, id);
         if (info?.host === input.host && info.keys) return info;
       }
       throw new HubferryError(
@@ -128,6 +132,14 @@ export function drillActivities({ connections }: Deps) {
       );
     },
   };
+}
+
+/** A snapshot's manifest; null for a run that goes on and has none yet, and for one that was removed since. */
+async function manifestOf(storage: Storage, id: string): Promise<SnapshotInfo | null> {
+  return manifestIn(storage, id).catch((error: unknown) => {
+    if (error instanceof HubferryError && error.code.startsWith('SNAPSHOT_')) return null;
+    throw error;
+  });
 }
 
 /** Whether a run makes a hub more than a place for drills. */

@@ -31,12 +31,14 @@ export async function drill({ objectives, source, ...rest }: DrillInput): Promis
   return run.conduct(async () => {
     run.phase('preflight');
     const room = await preflight(run, input, source.kind === 'hub' ? source.host : null);
-    const guarded = await run.activities.ask.guardScratch({ account, host: target.host, run: input.run });
+    const { server = null } = input;
+    const scratch = { account, host: target.host, run: input.run, server };
+    const { former } = await run.activities.ask.guardScratch(scratch);
 
     run.phase('snapshot');
     const stored = await storedSnapshot(run, input, source);
     refuseKeyless(input, stored);
-    const before = await emptied(run, input, guarded.former);
+    const before = await emptied(run, input, former);
     const from = stored ?? (await takeSnapshot(run, input, name));
     keepSnapshots(run, from, before);
 
@@ -94,8 +96,7 @@ async function emptied(run: Run, input: MigrateInput, former: FormerDrill | null
   let now = await takeSnapshot(run, input, target.host);
   if (former !== null) {
     if (!isEmpty(now)) {
-      const before = await run.activities.light.readManifest({ account, id: former.before });
-      now = await takenAway(run, input, former.run, before);
+      now = await takenAway(run, input, former.run, former.before);
     }
     if (isEmpty(now)) await run.activities.light.settleDrill({ account, run: former.run });
   }

@@ -353,7 +353,7 @@ describe('migrate', () => {
   it(
     'a drill, as docs/drills.md tells it: 0 when it passes, 3 with a missed objective',
     async () => {
-      load(20);
+      scene.hub('old').load(generateFleet({ devices: 20, seed: 1, plain: true }));
       const drill = await scene.json('drill', 'old', 'scratch', '--rto', '30m', '--rpo', '24h');
       expect(drill).toMatchObject({ code: 0, report: { outcome: 'verified', cleaned: true, error: null } });
       const missed = await scene.hubferry('drill', 'old', 'scratch', '--latest', '--rto', '1ms');

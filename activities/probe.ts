@@ -38,12 +38,15 @@ export function probeActivities({ connections }: Deps) {
     /**
      * Refuses a hub that is not declared for such things where this worker runs.
      *
-     * @throws HubferryError NOT_SCRATCH, HUB_READ_ONLY, HUB_NOT_CONFIGURED_HERE
+     * @throws HubferryError HUB_NOT_SCRATCH, HUB_READ_ONLY, HUB_NOT_CONFIGURED_HERE
      */
     async mayProbe({ host }: { host: string }): Promise<void> {
       const { role, readOnly } = connections.hubConfig(host);
       if (role !== 'scratch')
-        throw new HubferryError('NOT_SCRATCH', `${host} is not declared a scratch hub: nothing was tried.`);
+        throw new HubferryError(
+          'HUB_NOT_SCRATCH',
+          `${host} is not declared a scratch hub: nothing was tried.`,
+        );
       if (readOnly) throw new HubferryError('HUB_READ_ONLY', `${host} is marked readOnly.`);
     },
 

@@ -70,7 +70,7 @@ export function checkCommand(): Command {
     });
 }
 
-/** @throws HubferryError NOT_SCRATCH, HUB_READ_ONLY, before any call */
+/** @throws HubferryError HUB_NOT_SCRATCH, HUB_READ_ONLY, before any call */
 async function probe(
   config: Config,
   alias: string,
@@ -80,7 +80,10 @@ async function probe(
   if (others.length > 0) throw new HubferryError('USAGE', '--probe is about one hub, and takes no others.');
   const { host, role, readOnly } = hubOf(config, alias);
   if (role !== 'scratch')
-    throw new HubferryError('NOT_SCRATCH', `${alias} (${host}) has no \`role: scratch\` in ${config.path}.`);
+    throw new HubferryError(
+      'HUB_NOT_SCRATCH',
+      `${alias} (${host}) has no \`role: scratch\` in ${config.path}.`,
+    );
   if (readOnly) throw new HubferryError('HUB_READ_ONLY', `${alias} (${host}) is marked readOnly.`);
   storageWithinReach(config, [host]);
   await conduct(

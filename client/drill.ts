@@ -68,6 +68,12 @@ function drillStart(
     throw new HubferryError('SAME_HUB', `${source} and ${scratch} are the same hub, ${host}.`);
   if (role !== 'scratch')
     throw new HubferryError('HUB_NOT_SCRATCH', `${scratch} (${host}) is not declared \`role: scratch\`.`);
+  if (from.kind === 'hub' && hubOf(config, source).role === 'scratch')
+    throw new HubferryError(
+      'HUB_NOT_SCRATCH',
+      `${source} (${from.host}) is declared \`role: scratch\`: drills fill and empty it, so it is no source.`,
+      'Name another source, or a stored snapshot.',
+    );
   if (readOnly)
     throw new HubferryError('HUB_READ_ONLY', `${scratch} (${host}) is marked readOnly in ${config.path}.`);
   if (options.latest && from.kind === 'snapshot')

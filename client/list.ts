@@ -6,7 +6,7 @@ import { printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import { configOf, openSession } from './session.js';
 import { current } from './status.js';
-import { count, duration, estimate, fold, table, widthOf } from './text.js';
+import { count, duration, fold, table, typed, widthOf } from './text.js';
 
 interface ListOptions extends CommonOptions {
   readonly verb?: RunReport['workflow'];
@@ -105,14 +105,16 @@ function listText(reports: readonly RunReport[], width: number): string {
     .join('\n');
 }
 
-/** The trend of drills: what each has measured, with the objective where it has one. */
+/** The trend of drills: what each has measured, before the objective where it has one. */
 function drillsText(reports: readonly RunReport[]): string {
   if (reports.length === 0) return 'no drills';
   const time = (seconds: number | undefined, objective: number | null | undefined): string => {
     if (seconds === undefined) return '-';
-    const missed = typeof objective === 'number' && seconds > objective ? '!' : '';
-    const of = typeof objective === 'number' ? ` of ${estimate(objective * 1000)}` : '';
-    return `${duration(seconds * 1000)}${of}${missed}`;
+    const short = duration(seconds * 1000)
+      .replaceAll(' min', 'm')
+      .replaceAll(/ (?=\D)/g, '');
+    if (typeof objective !== 'number') return short;
+    return `${short}/${typed(objective * 1000)}${seconds > objective ? '!' : ''}`;
   };
   const rows = reports.map(({ run, outcome, ledger, drill, cleaned }) => [
     run,

@@ -24,7 +24,7 @@ import {
   RUN_VERBS,
   type RunReport,
 } from '../workflows/messages.js';
-import { count, duration, estimate, fold, plain, table } from './text.js';
+import { count, duration, estimate, fold, plain, table, typed } from './text.js';
 
 const bySchedule = ({ schedule }: RunReport): string =>
   schedule === undefined ? '' : ` · schedule ${plain(schedule)}`;
@@ -238,7 +238,7 @@ function drillLines({ rto, rpo, objectives, stages }: DrillResult, width: number
     const how =
       objective === null
         ? 'no objective'
-        : `${measured > objective ? 'missed' : 'met'}, of ${estimate(objective * 1000)}`;
+        : `objective ${typed(objective * 1000)}: ${measured > objective ? 'missed' : 'met'}`;
     return `    ${name} ${duration(measured * 1000)} (${how})`;
   };
   const parts = Object.entries(stages).map(([phase, time]) => `${phase} ${duration(time * 1000)}`);

@@ -1,4 +1,4 @@
-export { count, duration, estimate, plain } from '../report/format.js';
+export { count, duration, estimate, plain, typed } from '../report/format.js';
 
 /** A word as a shell takes it: in quotes where it must be. */
 export function shellQuote(word: string): string {

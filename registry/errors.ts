@@ -23,9 +23,11 @@ export const ERRORS = {
   CONNECTION_STRING_INVALID: usage(
     'Copy the connection string of a policy with registry rights from the hub.',
   ),
-  NOT_SCRATCH: usage('If nothing on that hub matters, declare it with `role: scratch` in the configuration.'),
   SAME_HUB: usage('Source and target must be two different hubs.'),
   HUB_READ_ONLY: usage('Remove `readOnly: true` from the hub if it is really meant to be written.'),
+  HUB_NOT_SCRATCH: usage(
+    'Declare `role: scratch` for it, in the configuration of command and worker, if nothing on it matters.',
+  ),
   RULE_INVALID: usage('Correct the named line of the rules file; docs/rules.md shows what rules can do.'),
   EDIT_INVALID: usage('Correct the named line; docs/edit.md shows what edits can do.'),
   STORAGE_MISSING: usage('Add `storage: { connectionString: … }` to the configuration.'),
@@ -111,9 +113,7 @@ export const ERRORS = {
   NOT_PAUSED: final('`hubferry status RUN` shows how it stands.'),
   RUN_ENDED: final('`hubferry status RUN` shows how it ended.'),
   HUB_NOT_OF_RUN: final('`hubferry status RUN` shows the hubs of a run.'),
-  HUB_NOT_SCRATCH: final(
-    'Take a hub that is declared `role: scratch` in the configuration of command and worker, and is used for drills only.',
-  ),
+  SCRATCH_IN_USE: final('Take a hub for drills that is used for nothing else.'),
   SCRATCH_NOT_EMPTY: final('Look what it holds; a drill fills and empties only a hub that holds nothing.'),
   SOURCE_NOT_DISABLED: final('See that run (`hubferry status RUN`); what it did was undone.'),
   FOLLOWED_TOO_LONG: final(

@@ -1,5 +1,5 @@
 import type { RunReport } from '../workflows/messages.js';
-import { duration, estimate } from './format.js';
+import { duration } from './format.js';
 import { type Html, html } from './html.js';
 import { section, table } from './parts.js';
 import { missedOf } from './words.js';
@@ -15,7 +15,7 @@ export function drillPart({ drill, cleaned }: RunReport): Html | null {
     return [
       names[name],
       duration(drill[name] * 1000),
-      objective === null ? '–' : estimate(objective * 1000),
+      objective === null ? '–' : duration(objective * 1000),
       verdict,
     ];
   });

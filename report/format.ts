@@ -30,3 +30,11 @@ export function plain(name: string): string {
     return hex.length > 2 ? `\\u${hex.padStart(4, '0')}` : `\\x${hex.padStart(2, '0')}`;
   });
 }
+
+/** A duration as somebody would type it, such as `30m`, `24h` or `7d`; in the largest unit of which it is a whole number. */
+export function typed(ms: number): string {
+  const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 } as const;
+  // A day is rather 24h.
+  const unit = Object.entries(units).find(([, size]) => ms % size === 0 && (size < units.d || ms > size));
+  return unit === undefined ? `${ms}ms` : `${ms / unit[1]}${unit[0]}`;
+}

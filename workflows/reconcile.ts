@@ -231,7 +231,7 @@ export async function verdict(
 
 async function keepDifferences(run: Run, input: WriteInput, now: Difference): Promise<void> {
   const left = now.missing + now.different + now.kept + now.extra + now.refused;
-  if (left > 0 && patched('differences')) await writeDifferences(run, input, now);
+  if (left > 0 && !run.isAside && patched('differences')) await writeDifferences(run, input, now);
 }
 
 /** Puts every difference that is left into a file: a report names a few. */

@@ -160,6 +160,11 @@ export class Run {
     log.info(message, { run, hub: target ?? source, stage, ...more });
   }
 
+  /** Whether it does something beside its work. */
+  get isAside(): boolean {
+    return this.#aside !== null;
+  }
+
   /** The private container of this run's working data. */
   get work(): string {
     return `hf-${this.#input.run}-work${this.#works === 0 ? '' : `-${this.#works}`}`;

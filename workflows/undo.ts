@@ -14,7 +14,7 @@ export interface Undone {
   readonly run: string;
   /** The target's snapshot from before it. */
   readonly before: SnapshotInfo;
-  /** Whether what it made is removed even where it was changed since. */
+  /** Whether what it made is removed even where it was changed since. That can be done again: no plan of it is kept. */
   readonly changedToo: boolean;
 }
 
@@ -96,6 +96,7 @@ async function undo(
       staleParents: NONE,
       refusedWithoutId: { count: 0, samples: [] },
       undoesConfigurations: true,
+      ...(changedToo ? { forgets: true } : {}),
       configurations: null,
       selected: true,
     },

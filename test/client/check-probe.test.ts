@@ -22,7 +22,7 @@ temporal: { address: "nowhere.invalid:7233" }
 );
 
 it.each([
-  [['--probe', 'prod'], 'NOT_SCRATCH'],
+  [['--probe', 'prod'], 'HUB_NOT_SCRATCH'],
   [['--probe', 'kept'], 'HUB_READ_ONLY'],
   [['--probe', 'nobody'], 'HUB_UNKNOWN'],
   [['prod', '--probe', 'scratch'], 'USAGE'],

@@ -1,6 +1,7 @@
 import { array, assert, integer, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { duration, estimate, fold, plain, shellQuote, table, widthOf } from '../../client/text.js';
+import { duration, estimate, fold, plain, shellQuote, table, typed, widthOf } from '../../client/text.js';
+import { parseDuration } from '../../config/duration.js';
 
 describe('times', () => {
   it.each([
@@ -19,6 +20,10 @@ describe('times', () => {
     [41_600, '42 s'],
     [245_000, '4 min 5 s'],
   ])('an estimate of %i ms is %s', (ms, said) => expect(estimate(ms)).toBe(said));
+
+  it.each(['1ms', '1500ms', '90s', '30m', '24h', '7d'])('%s is shown as it was typed', (text) =>
+    expect(typed(parseDuration(text))).toBe(text),
+  );
 });
 
 describe('fold', () => {

@@ -173,6 +173,25 @@ describe('seen without a network call: exit 2, and no hub was asked', () => {
       says: /new/,
     },
     {
+      what: 'a drill to a hub that is no scratch hub',
+      text: () => configuration({}),
+      args: ['drill', 'old', 'new'],
+      code: 'HUB_NOT_SCRATCH',
+      says: /new \(new\.localhost:\d+\) is not declared `role: scratch`/,
+    },
+    {
+      what: 'a drill of a scratch hub',
+      text: () => {
+        const [old, other] = ['old', 'new'].map(
+          (name) => `{ connectionString: ${quoted(name)}, role: scratch }`,
+        );
+        return configuration({ hubs: `old: ${old}\n  new: ${other}` });
+      },
+      args: ['drill', 'old', 'new'],
+      code: 'HUB_NOT_SCRATCH',
+      says: /old \(old\.localhost:\d+\) is declared `role: scratch`.*no source/,
+    },
+    {
       what: 'no storage',
       text: () => configuration({ storage: '# none' }),
       code: 'STORAGE_MISSING',

@@ -7,7 +7,7 @@ import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { emptyReport, hubQueueIdOf } from '../../workflows/messages.js';
-import { essence } from '../support/stand.js';
+import { essence, writesOf } from '../support/stand.js';
 import { until } from '../support/until.js';
 import { openScene, type Scene } from './scene.js';
 
@@ -16,14 +16,16 @@ const PATIENCE = 60_000;
 let scene: Scene;
 beforeAll(async () => {
   scene = await openScene({
-    hubs: [{ name: 'old', ownPort: 0 }, { name: 'new', ownPort: 0 }, { name: 'spare' }],
+    hubs: [{ name: 'old', ownPort: 0 }, { name: 'new', ownPort: 0 }, { name: 'spare' }, { name: 'scratch' }],
     // The same two hubs once more, as localhost with a port of their own.
     configure: (text, { simulator }) => {
       const byPort = ['old', 'new'].map((name) => {
         const connection = simulator.hub(name).connectionString('iothubowner', true);
         return `  ${name}-by-port: { connectionString: ${JSON.stringify(connection)} }\n`;
       });
-      return text.replace('hubs:\n', `hubs:\n${byPort.join('')}`);
+      return text
+        .replace('hubs:\n', `hubs:\n${byPort.join('')}`)
+        .replace(/( {2}scratch: \{.*) \}/, '$1, role: scratch }');
     },
   });
 }, 180_000);
@@ -371,6 +373,39 @@ describe('migrate', () => {
       expect(Object.keys(essence(scene.hub('new').dump()))).toHaveLength(20);
     },
     PATIENCE,
+  );
+
+  it(
+    'a drill, as docs/drills.md tells it: 0 when it passes, 3 with a missed objective',
+    async () => {
+      scene.hub('old').load(generateFleet({ devices: 20, seed: 1, plain: true }));
+      const drill = await scene.json('drill', 'old', 'scratch', '--rto', '30m', '--rpo', '24h');
+      expect(drill).toMatchObject({ code: 0, report: { outcome: 'verified', cleaned: true, error: null } });
+      const missed = await scene.hubferry('drill', 'old', 'scratch', '--latest', '--rto', '1ms');
+      expect(missed.code).toBe(3);
+      const lines = missed.stdout.trimEnd().split('\n');
+      expect(lines.filter((line) => line.length > 80)).toEqual([]);
+      expect(lines).toContain('  not passed: 1 objective missed');
+      expect(missed.stdout).toMatch(/^ {4}recovery time \S+ m?s \(objective 1ms: missed\)$/m);
+      expect(lines).toContain('  scratch hub empty again');
+      expect(Object.keys(essence(scene.hub('scratch').dump()))).toEqual([]);
+      expect(writesOf(scene.hub('old'))).toEqual({});
+
+      const listed = (await scene.hubferry('list', '--drills')).stdout.trimEnd().split('\n');
+      expect(listed).toHaveLength(3);
+      expect(listed[1]).toMatch(/ differences +20 {2}[\d.]+m?s\/1ms! +[\d.ms ]+ +yes$/);
+      expect(listed[2]).toMatch(/ verified +20 {2}[\d.]+m?s\/30m +[\d.]+m?s\/24h {2}yes$/);
+
+      // Declared so by the command only: the worker, which knows better, ends the run.
+      const { configFile } = scene.stand;
+      const text = readFileSync(configFile, 'utf8').replace(/( {2}spare: \{.*) \}/, '$1, role: scratch }');
+      const config = scene.config('declared-here.yaml', text);
+      expect(await scene.json('drill', 'old', 'spare', '--config', config)).toMatchObject({
+        code: 1,
+        report: { outcome: 'failed', error: { code: 'HUB_NOT_SCRATCH' } },
+      });
+    },
+    PATIENCE * 2,
   );
 
   it(

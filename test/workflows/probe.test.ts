@@ -143,7 +143,7 @@ describe('a probe', () => {
 
   it('touches no hub that is not a scratch hub', async () => {
     const report = await probed('mine');
-    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'NOT_SCRATCH' } });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'HUB_NOT_SCRATCH' } });
     expect(writesOf(stand.hub('mine'))).toEqual({});
     expect(stand.hub('mine').jobs.list()).toEqual([]);
   });

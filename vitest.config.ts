@@ -1,7 +1,22 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests of modules that keep nothing: they share a process, so that modules are loaded once. */
 const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure', 'report'];
+
+/** Short files with long tests. Without the times of an earlier run vitest begins with the largest files. */
+const LONG = /\/test\/(?:crash|e2e)\/|\/test\/workflows\/(?:whole-fleet|\w+-model)\./;
+
+/** Long files first, so that none of them is left alone with one processor at the end. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- it is vitest's, and gives a new list
+    const sorted = await super.sort(files);
+    const isFirst = ({ project, moduleId }: TestSpecification): boolean =>
+      project.name !== 'stack' || LONG.test(moduleId);
+    return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -13,6 +28,7 @@ export default defineConfig({
     // Far more than any test takes: two busy cores are shared with servers and processes.
     testTimeout: 90_000,
     hookTimeout: 60_000,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         extends: true,

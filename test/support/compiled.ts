@@ -20,8 +20,14 @@ const SOURCES = [
   'worker',
 ];
 
-/** Times of change are compared once for a test file. */
+/** Times of change are compared once in a process. */
 let current: boolean | undefined;
+
+/** The workflows' bundle that `npm run build` made, unless a source was changed since. */
+export function builtBundle(): string | null {
+  current ??= isCurrent();
+  return current ? LAST_BUILT : null;
+}
 
 /**
  * Command line of a module of ours, such as `client/main`: compiled, as `npm test` has built it just before, since a

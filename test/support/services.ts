@@ -1,15 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAzurite } from '../../demo/azurite.js';
 import { bundleWorkflows } from '../../worker/bundling.js';
 import { startDevServer } from '../../worker/dev-server.js';
 import { findServer } from '../../worker/server-binary.js';
+import { builtBundle } from './compiled.js';
 
 /** The servers that stands use. */
 export interface Services {
   readonly temporalAddress: string;
-  /** A bundle of the workflows as they stand in the sources. */
+  /** A bundle of the workflows as they stand in the sources, in a folder that is removed at the end. */
   readonly workflowBundle: string;
   /** Some, so that none has to hold all that the suite stores. */
   readonly storageConnectionStrings: readonly string[];
@@ -31,6 +32,12 @@ export function storageOfFile({
   return connectionString;
 }
 
+async function bundle(file: string): Promise<void> {
+  const built = builtBundle();
+  if (built === null) writeFileSync(file, await bundleWorkflows());
+  else copyFileSync(built, file);
+}
+
 /** Starts a Temporal server and a blob service, and bundles the workflows. */
 export async function startServices(): Promise<{ services: Services; stop(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-test-'));
@@ -41,7 +48,7 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
       connectionStrings: all.map(({ connectionString }) => connectionString),
       stop: async () => void (await Promise.all(all.map((one) => one.stop()))),
     })),
-    bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
+    bundle(workflowBundle),
   ] as const;
   const stop = async (): Promise<void> => {
     // Also after a failure, so that no part outlives it.

@@ -9,6 +9,6 @@ export default defineConfig({
     ...test,
     globalSetup: ['test/support/global-setup.ts'],
     include: ['test/long/**/*.long.ts'],
-    maxWorkers: 1,
+    maxWorkers: 2,
   },
 });

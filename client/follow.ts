@@ -132,7 +132,10 @@ async function result(session: Session, started: StartedRun, givenUp: AbortSigna
   const stored = async (): Promise<RunReport> =>
     await readReport(session.config, begun.run).catch(() => begun);
   try {
-    return (await outlasting(() => handleOf(session, started).result(), givenUp)) as RunReport;
+    // A question that nobody waits for any more would keep the process for as long as the server lets it wait, 20 s.
+    const ask = (): Promise<unknown> =>
+      session.client.connection.withAbortSignal(givenUp, () => handleOf(session, started).result());
+    return (await outlasting(ask, givenUp)) as RunReport;
   } catch (error) {
     const { ApplicationFailure, CancelledFailure, WorkflowFailedError, WorkflowNotFoundError } = temporal();
     if (error instanceof WorkflowNotFoundError) return lost(await stored());

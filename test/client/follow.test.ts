@@ -28,7 +28,10 @@ describe('a followed run', () => {
       query: () => Promise.reject(outage()),
       describe: () => Promise.reject(outage()),
     };
-    const connection = { withDeadline: (_: number, call: () => Promise<unknown>) => call() };
+    const connection = {
+      withDeadline: (_: number, call: () => Promise<unknown>) => call(),
+      withAbortSignal: (_: AbortSignal, call: () => Promise<unknown>) => call(),
+    };
     return { client: { connection, workflow: { getHandle: () => handle } }, revive } as unknown as Session;
   }
   const started = { begun: report(), workflowId: 'write/b', runId: 'r', attached: false };

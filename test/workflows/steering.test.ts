@@ -174,8 +174,10 @@ test('a paused run rests after the chunk that is being sent, and sends none twic
     ledger: { applied: 5, unsent: 15, uncertain: 0, rejected: 0 },
   });
   expect(onTarget()).toHaveLength(5);
-  const text = (await stand.storage.readText('hubferry', `runs/${rests.run}.json`)) ?? '';
-  expect(JSON.parse(text)).toMatchObject({ outcome: 'parked', parked: { reason: 'paused' } });
+  await until('its report says so', async () => {
+    const text = (await stand.storage.readText('hubferry', `runs/${rests.run}.json`)) ?? '{}';
+    return (JSON.parse(text) as RunReport).parked?.reason === 'paused';
+  });
 
   await handle.executeUpdate(throttle, { args: [rests.target ?? '', 100_000] });
   await handle.executeUpdate(resume);

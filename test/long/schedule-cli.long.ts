@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeSchedule } from '../../client/schedules.js';
 import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
+import type { Ended } from '../e2e/packed.js';
+import { openScene, type Scene } from '../e2e/scene.js';
 import { until } from '../support/until.js';
-import type { Ended } from './packed.js';
-import { openScene, type Scene } from './scene.js';
 
 const PATIENCE = 90_000;
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { read } from '../docs/pages.js';
-import { openWalk, type Walk } from './walk.js';
+import { openWalk, type Walk } from '../e2e/walk.js';
 
 const PATIENCE = 120_000;
 

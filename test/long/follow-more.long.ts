@@ -1,0 +1,3 @@
+import { followScenarios } from '../support/follow-scenarios.js';
+
+followScenarios(/^(?!a target follows)/);

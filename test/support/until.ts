@@ -2,7 +2,8 @@
 export async function until<T>(
   what: string,
   probe: () => Promise<T | false | null | undefined> | T | false | null | undefined,
-  ms = 15_000,
+  // Far more than it takes: tests share two busy cores with servers and processes.
+  ms = 45_000,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

@@ -179,12 +179,19 @@ test('a paused run rests after the chunk that is being sent, and sends none twic
     return (JSON.parse(text) as RunReport).parked?.reason === 'paused';
   });
 
-  await handle.executeUpdate(throttle, { args: [rests.target ?? '', 100_000] });
+  // Chunks of five lines, ten lines a second.
+  await handle.executeUpdate(throttle, { args: [rests.target ?? '', 10] });
   await handle.executeUpdate(resume);
   const report = await stand.reportOf(handle);
   expect(report).toMatchObject({ error: null, outcome: 'verified', ledger: { applied: 20 } });
   expect(report.warnings).toEqual([]);
   expect(importsOf() - before).toBe(4);
+  const begun = report.jobs.flatMap(({ type, started = '' }) =>
+    type === 'import' ? [Date.parse(started)] : [],
+  );
+  const gaps = begun.slice(2).map((time, i) => time - (begun[i + 1] ?? 0));
+  expect(gaps).toHaveLength(2);
+  expect(Math.min(...gaps)).toBeGreaterThan(450);
   expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
 });
 

@@ -18,6 +18,8 @@ export interface Disabled {
   readonly run: string;
   /** The source's snapshot from before it. */
   readonly before: string;
+  /** Whether all devices of the source that were enabled are disabled. */
+  readonly whole: boolean;
 }
 
 /** The status reason of the devices that a run disables. */
@@ -47,12 +49,11 @@ export async function disable(run: Run, whole: FollowInput): Promise<Disabled> {
     ranOnSource(run, source.host, 'edit', input, 'edits'),
   );
   const { outcome, snapshots, ledger } = report;
-  const disabled = { run: edit, before: snapshots.target ?? '' };
+  const disabled = { run: edit, before: snapshots.target ?? '', whole: outcome === 'verified' };
   if (outcome !== 'verified' && outcome !== 'differences') {
     if (report.plan !== null) await cutBack(run, whole, disabled, 'the source could not be disabled');
     fail('SOURCE_NOT_DISABLED', `Run ${edit}, which was to disable ${source.host}, ended ${outcome}.`);
   }
-  if (outcome === 'differences') run.warn('SOURCE_STILL_ENABLED', 1, [`see run ${edit}`]);
   const { follow: told = NOTHING_YET } = run.report;
   run.report.follow = { ...told, disabled: { run: edit, devices: ledger.applied } };
   return disabled;

@@ -7,6 +7,7 @@ import type { FollowInput, MigrateInput, Outcome, PassSummary, RunReport } from 
 import { both, copy } from './migrate.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
+import type { Answer } from './steering.js';
 import type { Room } from './work.js';
 
 /** Passes that a report tells one by one. */
@@ -47,6 +48,8 @@ export async function follow(input: FollowInput): Promise<RunReport> {
     let why: string | null = 'the run ended before its cut-over was approved';
     try {
       const outcome = await passes.next(disabled);
+      // Each pass begins its warnings anew.
+      if (!disabled.whole) run.warn('SOURCE_STILL_ENABLED', 1, [`see run ${disabled.run}`]);
       run.phase('cut-over');
       const answer = await run.steering.gate(run.report.plan ?? '', {
         reason: 'cut-over',
@@ -66,11 +69,7 @@ export async function follow(input: FollowInput): Promise<RunReport> {
   });
 }
 
-async function offer(
-  run: Run,
-  { disableSource }: FollowInput['follow'],
-  within: number,
-): Promise<'approved' | 'cut back' | 'nothing'> {
+async function offer(run: Run, { disableSource }: FollowInput['follow'], within: number): Promise<Answer> {
   const next = disableSource ? 'the source is disabled, and a last pass made' : 'a last pass is made';
   return run.steering.gate(run.report.plan ?? '', {
     reason: 'ready',

@@ -157,4 +157,18 @@ export function followScenarios(wanted: RegExp): void {
     expect(held('old')).toEqual(before);
     expect(held('new')).toEqual(target);
   });
+
+  scenario('a source that is not disabled as a whole is told of, after the last pass, too', async () => {
+    stand.hub('old').addJobFault({ kind: 'rejectLines', lines: 1, code: 'ArgumentInvalid', type: 'import' });
+    const handle = await start();
+    await approved(handle, 'ready');
+    await approved(handle, 'cut-over');
+    const { error, warnings, follow } = await stand.reportOf(handle);
+    expect({ error, disabled: follow?.disabled?.devices }).toEqual({ error: null, disabled: 3 });
+    expect(warnings).toContainEqual({
+      code: 'SOURCE_STILL_ENABLED',
+      count: 1,
+      samples: [`see run ${follow?.disabled?.run}`],
+    });
+  });
 }

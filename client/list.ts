@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, hubOf } from '../config/index.js';
+import { isMissed } from '../registry/objective.js';
 import { OUTCOMES, RUN_VERBS, type RunReport } from '../workflows/messages.js';
 import { type CommonOptions, milliseconds, withCommonOptions } from './options.js';
 import { printJson, say } from './print.js';
@@ -114,7 +115,7 @@ function drillsText(reports: readonly RunReport[]): string {
       .replaceAll(' min', 'm')
       .replaceAll(/ (?=\D)/g, '');
     if (typeof objective !== 'number') return short;
-    return `${short}/${typed(objective * 1000)}${seconds > objective ? '!' : ''}`;
+    return `${short}/${typed(objective * 1000)}${isMissed(seconds, objective) ? '!' : ''}`;
   };
   const rows = reports.map(({ run, outcome, ledger, drill, cleaned }) => [
     run,

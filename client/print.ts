@@ -1,4 +1,5 @@
 import type { Work } from '../registry/estimate.js';
+import { isMissed } from '../registry/objective.js';
 import type { PlanSample } from '../registry/plan-sample.js';
 import type { ProbeAnswer } from '../registry/probe.js';
 import { changesIn, kindsOf, type SourceChanges } from '../registry/source-changes.js';
@@ -238,7 +239,7 @@ function drillLines({ rto, rpo, objectives, stages }: DrillResult, width: number
     const how =
       objective === null
         ? 'no objective'
-        : `objective ${typed(objective * 1000)}: ${measured > objective ? 'missed' : 'met'}`;
+        : `objective ${typed(objective * 1000)}: ${isMissed(measured, objective) ? 'missed' : 'met'}`;
     return `    ${name} ${duration(measured * 1000)} (${how})`;
   };
   const parts = Object.entries(stages).map(([phase, time]) => `${phase} ${duration(time * 1000)}`);

@@ -4,6 +4,7 @@ import { RUNS, runBlob, SHARED_CONTAINER } from '../azure/shared-container.js';
 import { openStorage } from '../azure/storage.js';
 import { type Config, storageOf } from '../config/index.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
+import { runName } from '../registry/run-name.js';
 import { temporal } from '../worker/temporal.js';
 import { attributesOf } from '../workflows/attributes.js';
 import { type RunInput, type RunReport, readerIdOf, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
@@ -20,12 +21,8 @@ export interface StartedRun {
   readonly attached: boolean;
 }
 
-/** RUN: `<utc yyyymmdd-hhmmss>-<6 of a-z0-9>`, as users see and type it. */
-export function newRunId(now = new Date()): string {
-  const digits = now.toISOString().replace(/[-:]/g, '');
-  const letters = Array.from({ length: 6 }, () => randomInt(36).toString(36)).join('');
-  return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
-}
+/** A new RUN. */
+export const newRunId = (now = new Date()): string => runName(now, (below) => randomInt(below));
 
 const RUN = /^\d{8}-\d{6}-[a-z0-9]{6}$/;
 

@@ -1,4 +1,5 @@
 import type { PartLedger } from '../registry/ledger.js';
+import { isMissed } from '../registry/objective.js';
 import type { RecordKind } from '../registry/record.js';
 import { maskSecrets } from '../registry/secrets.js';
 import type { DrillResult, Outcome, Parked, RunReport } from '../workflows/messages.js';
@@ -90,10 +91,7 @@ export function verdictOf(report: RunReport): string {
 /** The objectives that a drill has missed. */
 export function missedOf(drill: DrillResult | undefined): ('rto' | 'rpo')[] {
   if (drill === undefined) return [];
-  return (['rto', 'rpo'] as const).filter((name) => {
-    const objective = drill.objectives[name];
-    return objective !== null && drill[name] > objective;
-  });
+  return (['rto', 'rpo'] as const).filter((name) => isMissed(drill[name], drill.objectives[name]));
 }
 
 /** Which comparison the counts are from: the one that made the plan, until there is another. */

@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { type ChildWorkflowHandle, ParentClosePolicy, startChild, type Workflow } from '@temporalio/workflow';
+import { runName } from '../registry/run-name.js';
 import { attributesOf } from './attributes.js';
 import { emptyReport, type RunReport } from './messages.js';
 
@@ -39,9 +40,5 @@ export async function startRun({
   }
 }
 
-/** RUN, as the client makes it. */
-export function newRun(due: Date): string {
-  const digits = due.toISOString().replace(/[-:]/g, '');
-  const letters = Array.from({ length: 6 }, () => Math.floor(Math.random() * 36).toString(36)).join('');
-  return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
-}
+/** A new RUN. */
+export const newRun = (due: Date): string => runName(due, (below) => Math.floor(Math.random() * below));

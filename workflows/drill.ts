@@ -2,6 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { FormerDrill } from '../activities/drill.js';
 import type { Sampled } from '../activities/sampler.js';
+import { isMissed } from '../registry/objective.js';
 import { fail, failureOf } from './failure.js';
 import { bookPlan, keepSnapshots, preflight } from './gate.js';
 import { refuseKeyless } from './keyless.js';
@@ -72,9 +73,6 @@ async function restored(
   const missed = isMissed(rto, objectives.rto) || isMissed(rpo, objectives.rpo);
   return outcome === 'verified' && missed ? 'differences' : outcome;
 }
-
-const isMissed = (seconds: number, objective: number | null): boolean =>
-  objective !== null && seconds > objective;
 
 const asSource = (source: DrillInput['source']): MigrateInput['source'] =>
   source.kind === 'latest' ? { kind: 'hub', host: source.host } : source;

@@ -147,6 +147,8 @@ export async function cleared<P extends Planned>(
 ): Promise<P> {
   const waits = input.approve === true && plannedSomething(planned.plan);
   if (waits) await run.steering.approval(planned.plan.hash);
+  // Where the run rests before it writes, it does so here: what it rested for makes its plan older.
+  await run.steering.step(() => Promise.resolve());
   const age = Date.now() - Date.parse(planned.before.taken);
   const isFresh = !waits && age <= input.settings.planMaxAge;
   const now = isFresh ? planned : await remade(run, input, planned, room, again);

@@ -195,6 +195,21 @@ test('a paused run rests after the chunk that is being sent, and sends none twic
   expect(essence(stand.hub('new').dump())).toEqual(essence(stand.hub('old').dump()));
 });
 
+test('a plan that a pause has let grow old is made again before the first write', async () => {
+  const sealed = stand.hold('sealPlan');
+  const handle = await stand.migrate({ settings: { ...FAST, planMaxAge: 1_500 } });
+  await sealed.reached;
+  await handle.executeUpdate(pause);
+  sealed.release();
+  const { parked: rests } = await parked(handle);
+  const since = Date.parse(rests?.since ?? '');
+  await until('the plan is old', () => Date.now() - since > 1_600);
+  await handle.executeUpdate(resume);
+  const { outcome, jobs } = await stand.reportOf(handle);
+  expect(outcome).toBe('verified');
+  expect(jobs.filter(({ hub, type }) => hub.startsWith('new') && type === 'export')).toHaveLength(3);
+});
+
 test('a cancelled run ends after the chunk, with exact counts, and the next one sends the rest', async () => {
   const first = stand.hold('stageChunk');
   const handle = await stand.migrate({ settings: CHUNKS });

@@ -121,8 +121,8 @@ const VAULT = /^https:\/\/[^/?#@\s]+\/?$/;
 const key = z.union(
   [
     z.string().transform((text, context) => {
-      const key = keyText(text);
-      if (key !== null) return key;
+      const found = keyText(text);
+      if (found !== null) return found;
       context.addIssue({ code: 'custom', message: KEY_WORDS });
       return z.NEVER;
     }),

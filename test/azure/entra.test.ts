@@ -131,7 +131,7 @@ describe('a hub under Microsoft Entra ID', () => {
       await expect(call()).rejects.toMatchObject({
         code: 'SIGN_IN_FAILED',
         message:
-          'Microsoft Entra ID gives this worker no token (AADSTS7000215: Invalid client secret ***. Trace ID: 1)',
+          'Microsoft Entra ID gives this process no token (AADSTS7000215: Invalid client secret ***. Trace ID: 1)',
       });
     }
     expect(simulated.counts()).toEqual({});
@@ -286,7 +286,7 @@ describe('storage under Microsoft Entra ID', () => {
       await expect(call()).rejects.toMatchObject({
         code: 'SIGN_IN_FAILED',
         message:
-          'Microsoft Entra ID gives this worker no token (CredentialUnavailableError: nothing found; anywhere)',
+          'Microsoft Entra ID gives this process no token (CredentialUnavailableError: nothing found; anywhere)',
       });
     }
   });
@@ -305,6 +305,8 @@ describe('storage under Microsoft Entra ID', () => {
         storage: { account, connectionString: azurite.connectionString },
         temporal: null,
         metricsAddress: null,
+        keys: [],
+        keyId: null,
         settings: {} as never,
       },
       { ca: azurite.ca, credential },

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import type { Key } from './key-ring.js';
 
 /**
  * How a blob is sealed: a header, then the plain bytes in frames of one size, each AES-256-GCM, the last one marked as
@@ -30,13 +31,6 @@ export const FRAME_BYTES = 64 * 1024;
 /** Frames of other releases: no more is held in memory for anybody's header. */
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
-/** What a key has to be to seal with it. */
-export interface SealKey {
-  readonly id: string;
-  /** Secret: 32 bytes. */
-  readonly bytes: Buffer;
-}
-
 /** Something that is no sealed blob as it was written. The message says what is wrong, after "it". */
 export class SealFault extends Error {}
 
@@ -44,9 +38,6 @@ export class SealFault extends Error {}
 export function isSealed(bytes: Buffer): boolean {
   return bytes.subarray(0, MAGIC.length).equals(MAGIC);
 }
-
-/** How many bytes it takes to see that. */
-export const MAGIC_BYTES = MAGIC.length;
 
 /** Seals one blob, frame by frame. Two of the same data have nothing in common. */
 export class Sealer {
@@ -57,8 +48,9 @@ export class Sealer {
   readonly frameBytes: number;
   readonly #frames: Frames;
   #next = 0;
+  #ended = false;
 
-  constructor({ id, bytes }: SealKey, frameBytes = FRAME_BYTES) {
+  constructor({ id, bytes }: Key, frameBytes = FRAME_BYTES) {
     const idBytes = Buffer.from(id, 'utf8');
     if (idBytes.length === 0 || idBytes.length > ID_BYTES)
       throw new RangeError(`a key id has 1 to ${ID_BYTES} bytes`);
@@ -76,6 +68,8 @@ export class Sealer {
 
   /** The next frame. @param plain exactly `frameBytes`; of the last one at most as many, and none only of an empty blob */
   frame(plain: Buffer, last: boolean): Buffer {
+    if (this.#ended) throw new Error('the blob is already closed');
+    this.#ended = last;
     const index = this.#next;
     this.#next += 1;
     return this.#frames.seal(index, last, plain);
@@ -83,7 +77,7 @@ export class Sealer {
 }
 
 /** Bytes of a small blob, sealed. */
-export function sealed(key: SealKey, plain: Buffer, frameBytes = FRAME_BYTES): Buffer {
+export function sealed(key: Key, plain: Buffer, frameBytes = FRAME_BYTES): Buffer {
   const sealer = new Sealer(key, frameBytes);
   const parts = [sealer.header];
   let at = 0;
@@ -120,7 +114,7 @@ export class Opener {
    * @param find the key of an id
    * @throws SealFault; what `find` throws
    */
-  constructor(header: Buffer, total: number, find: (id: string) => SealKey) {
+  constructor(header: Buffer, total: number, find: (id: string) => Key) {
     if (!isSealed(header)) throw new SealFault('does not begin as one');
     if (header.length < HEADER_BYTES) throw new SealFault('was cut');
     const version = header[AT.version];
@@ -191,11 +185,6 @@ export class Opener {
   #startOf(frame: number): number {
     return Math.min(HEADER_BYTES + frame * (this.frameBytes + TAG_BYTES), this.#total);
   }
-}
-
-/** How many bytes at the beginning of a sealed blob, header included, hold that many plain ones. */
-export function sealedHead(count: number, frameBytes = FRAME_BYTES): number {
-  return HEADER_BYTES + Math.max(1, Math.ceil(count / frameBytes)) * (frameBytes + TAG_BYTES);
 }
 
 /** The plain bytes of a sealed blob of a length, or null where no blob has that length. */

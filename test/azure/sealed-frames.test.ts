@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { array, assert, asyncProperty, integer, nat, property, uint8Array } from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Key } from '../../azure/key-ring.js';
 import {
   HEADER_BYTES,
   isSealed,
@@ -8,16 +9,14 @@ import {
   plainBytes,
   Sealer,
   SealFault,
-  type SealKey,
   sealed,
-  sealedHead,
 } from '../../azure/sealed-frames.js';
 
 /** Small, so that little data makes many frames. */
 const FRAME = 16;
 const TAG = 16;
-const KEY: SealKey = { id: 'k1', bytes: randomBytes(32) };
-const find = (): SealKey => KEY;
+const KEY: Key = { id: 'k1', bytes: randomBytes(32) };
+const find = (): Key => KEY;
 
 async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -81,10 +80,6 @@ describe('a sealed blob', () => {
       asyncProperty(data, nat(6 * FRAME), nat(6 * FRAME), async (plain, offset, count) => {
         const blob = seal(plain);
         expect(await opened(blob, { offset, count })).toEqual(plain.subarray(offset, offset + count));
-        const head = blob.subarray(0, sealedHead(count, FRAME));
-        const opener = new Opener(head, blob.length, find);
-        const range = opener.range(0, count);
-        expect(range.offset + range.count).toBeLessThanOrEqual(head.length);
       }),
     );
   });
@@ -101,7 +96,7 @@ describe('a sealed blob', () => {
     expect(blob.toString('latin1')).not.toContain('KKKK');
     expect(blob.toString('latin1')).not.toContain('secret');
     const ids: string[] = [];
-    const asked = (id: string): SealKey => {
+    const asked = (id: string): Key => {
       ids.push(id);
       return KEY;
     };

@@ -7,6 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { NativeConnection } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
+import { openKeyRing } from '../../azure/key-ring.js';
 import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
 import type { RunSettings } from '../../registry/settings.js';
@@ -17,6 +18,7 @@ import {
   type Simulator,
   startSimulator,
 } from '../../simulator/index.js';
+import { dataConverterOf } from '../../worker/data-converter.js';
 import { createLogger, type Logger } from '../../worker/log.js';
 import { hubMetrics } from '../../worker/metrics.js';
 import { installRuntime } from '../../worker/runtime.js';
@@ -29,7 +31,7 @@ import {
   type RunReport,
   writerIdOf,
 } from '../../workflows/messages.js';
-import { type Services, storageOfFile } from './services.js';
+import { makeSealedBundle, type Services, storageOfFile } from './services.js';
 
 /** Waits of milliseconds: everything is on this machine. */
 export const FAST: RunSettings = {
@@ -89,15 +91,22 @@ export function testRun(): string {
   return `20260101-000000-${unique}`;
 }
 
+export interface StandOptions {
+  readonly log?: Logger;
+  readonly metricsAddress?: string;
+  /** Lines of the configuration: `keys:`, and `settings:` with `keyId`. */
+  readonly keys?: string;
+}
+
 /** @param services those of the global set-up: `inject` them in a test. */
 export async function openTestStand(
   services: Services,
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  telemetry: { readonly log?: Logger; readonly metricsAddress?: string } = {},
+  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '' }: StandOptions = {},
 ): Promise<TestStand> {
-  installRuntime(telemetry.log ?? createLogger({ level: 'silent' }), telemetry.metricsAddress);
+  installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
@@ -110,6 +119,7 @@ export async function openTestStand(
           `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
       ),
       `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`,
+      keys,
       '',
     ].join('\n'),
   );
@@ -125,7 +135,9 @@ export async function openTestStand(
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
   ]);
-  const client = new Client({ connection });
+  const ring = await openKeyRing(config);
+  if (ring.current !== null) await makeSealedBundle(services.workflowBundle);
+  const client = new Client({ connection, dataConverter: dataConverterOf(ring) });
   const holds = new Map<string, Held>();
   const worker: WorkerPair = await createWorkerPair({
     connection: nativeConnection,
@@ -139,6 +151,7 @@ export async function openTestStand(
       }),
       holds,
     ),
+    ring,
     tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
   });
   const running = worker.run();

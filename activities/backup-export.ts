@@ -207,7 +207,9 @@ export async function* wholeSnapshot(
   { snapshot, sha256, maxLineBytes }: WholeSnapshotInput,
 ): AsyncGenerator<SnapshotLine> {
   const hash = createHash('sha256');
-  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => hash.update(bytes));
+  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => {
+    hash.update(bytes);
+  });
   if (hash.digest('hex') !== sha256) {
     throw new HubferryError(
       'SNAPSHOT_DAMAGED',

@@ -252,9 +252,9 @@ class SealedWriter implements BlobWriter {
 
   /** Also where there is nothing, so that a writer that has failed, or is closed, says so. */
   #handOn(): Promise<void> | void {
-    const sealed = Buffer.concat(this.#sealed);
+    const ready = Buffer.concat(this.#sealed);
     this.#sealed = [];
-    return this.#out.write(sealed);
+    return this.#out.write(ready);
   }
 }
 

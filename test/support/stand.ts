@@ -124,9 +124,11 @@ export async function openTestStand(
     ].join('\n'),
   );
   const config = loadConfig({ path });
+  const ring = await openKeyRing(config);
   const connections = new Connections(config, {
     ca: readFileSync(simulator.caFile),
     observer: hubMetrics,
+    keys: ring,
   });
   const { account } = storageOf(config);
   const taskQueue = `test-${process.pid}-${simulator.port}`;
@@ -135,7 +137,6 @@ export async function openTestStand(
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
   ]);
-  const ring = await openKeyRing(config);
   if (ring.current !== null) await makeSealedBundle(services.workflowBundle);
   const client = new Client({ connection, dataConverter: dataConverterOf(ring) });
   const holds = new Map<string, Held>();

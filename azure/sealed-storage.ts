@@ -16,6 +16,7 @@ import type {
   BlobFacts,
   BlobPlace,
   BlobWriter,
+  Custody,
   ForHub,
   GrantedAccess,
   RawStorage,
@@ -55,6 +56,10 @@ class SealedStorage implements Storage {
 
   get access(): GrantedAccess {
     return this.#raw.access;
+  }
+
+  get custody(): Custody {
+    return this.#raw.custody;
   }
 
   createContainer(name: string): Promise<boolean> {

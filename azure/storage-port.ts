@@ -59,6 +59,18 @@ export interface GrantedAccess {
   revoke(container: string): Promise<void>;
 }
 
+/** What an account does with data beside what it is told to, as far as its data plane says. */
+export interface Custody {
+  /** For how many days it keeps blobs that were deleted or replaced (soft delete); 0: not at all; null: it does not tell. */
+  deletedBlobsStay(): Promise<number | null>;
+  /** Whether it keeps earlier versions of blobs (versioning), by writing and deleting an empty one in a container. */
+  versionsStay(container: string): Promise<boolean>;
+  /** For how many days it keeps a container that was just deleted; 0: not at all; null: it does not tell. */
+  deletedContainerStays(container: string): Promise<number | null>;
+  /** Whether anybody may read the blobs of a container. */
+  isPublic(container: string): Promise<boolean>;
+}
+
 /** What a hub is to read cannot be sealed. */
 export interface ForHub {
   /** Whether a hub is to read it. Left out: no. */
@@ -83,6 +95,7 @@ export interface Storage {
   readonly home: string | null;
   /** The account's own way to grant access; a hub's jobs use that of `Connections.access`. */
   readonly access: GrantedAccess;
+  readonly custody: Custody;
 
   /**
    * Makes a private container.

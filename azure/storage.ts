@@ -6,6 +6,7 @@ import { HubferryError } from '../registry/errors.js';
 import { blobLibrary } from './blob-library.js';
 import { type BlobRange, readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
+import { custodyOf } from './custody.js';
 import { entraCredential, STORAGE_ROLE } from './entra.js';
 import { DelegationAccess, PolicyAccess } from './granted-access.js';
 import { type KeyRing, NO_KEYS } from './key-ring.js';
@@ -22,6 +23,7 @@ import type {
   BlobFacts,
   BlobPlace,
   BlobWriter,
+  Custody,
   GrantedAccess,
   RawStorage,
   Storage,
@@ -88,6 +90,7 @@ class StorageClient implements RawStorage {
   readonly account: string;
   readonly home: string | null;
   readonly access: GrantedAccess;
+  readonly custody: Custody;
   readonly #service: BlobServiceClient;
   readonly #call: (what: string) => StorageCall;
 
@@ -102,6 +105,7 @@ class StorageClient implements RawStorage {
     this.access = access;
     this.#service = service;
     this.#call = call;
+    this.custody = custodyOf(service, call, (name) => this.#place(name));
   }
 
   async createContainer(name: string): Promise<boolean> {

@@ -9,6 +9,7 @@ import { generateFleet } from '../../simulator/index.js';
 import { connectClient } from '../../worker/connection.js';
 import type { RunReport } from '../../workflows/messages.js';
 import { StorageGate } from '../crash/storage-gate.js';
+import { leaksIn } from '../support/planted.js';
 import { packedPackage } from './packed.js';
 import { FAST } from './scene.js';
 
@@ -75,25 +76,7 @@ function secrets(): Map<string, string> {
   return found;
 }
 
-/** As it is, URL-encoded, and the base64 of it at any of three offsets (as in a payload that is printed). */
-function disguises(secret: string): string[] {
-  const shifted = [0, 1, 2].map((offset) => {
-    const text = Buffer.from(`${' '.repeat(offset)}${secret}`).toString('base64');
-    // The first and the last characters also depend on what stands around it.
-    return text.slice(offset === 0 ? 0 : 4, -4);
-  });
-  const hex = /^[A-Za-z0-9+/]{22,}={0,2}$/.test(secret)
-    ? [Buffer.from(secret, 'base64').toString('hex')]
-    : [];
-  return [...new Set([secret, encodeURIComponent(secret), ...shifted, ...hex])];
-}
-
-/** Where secrets stand in a text: their names and the place, never themselves. */
-function leaks(place: string, text: string): string[] {
-  return [...secrets()].flatMap(([name, secret]) =>
-    disguises(secret).some((form) => text.includes(form)) ? [`${name} in ${place}`] : [],
-  );
-}
+const leaks = (place: string, text: string): string[] => leaksIn(secrets(), place, text);
 
 /** Everything that is left outside the private containers, by place. */
 async function leftBehind(): Promise<[place: string, text: string][]> {

@@ -131,7 +131,7 @@ async function nextChunk({ next }: OpenBlob): Promise<Buffer> {
   try {
     const { done, value } = await Promise.race([next(), silence]);
     if (done === true) throw new Error('the answer ended early');
-    return Buffer.from(value);
+    return typeof value === 'string' ? Buffer.from(value) : value;
   } finally {
     clearTimeout(timer);
   }

@@ -48,7 +48,6 @@ export class Sealer {
   readonly frameBytes: number;
   readonly #frames: Frames;
   #next = 0;
-  #ended = false;
 
   constructor({ id, bytes }: Key, frameBytes = FRAME_BYTES) {
     const idBytes = Buffer.from(id, 'utf8');
@@ -66,10 +65,8 @@ export class Sealer {
     this.#frames = new Frames(bytes, this.header);
   }
 
-  /** The next frame. @param plain exactly `frameBytes`; of the last one at most as many, and none only of an empty blob */
-  frame(plain: Buffer, last: boolean): Buffer {
-    if (this.#ended) throw new Error('the blob is already closed');
-    this.#ended = last;
+  /** The next frame, in pieces. @param plain exactly `frameBytes`; of the last one at most as many, and none only of an empty blob */
+  frame(plain: Buffer, last: boolean): readonly Buffer[] {
     const index = this.#next;
     this.#next += 1;
     return this.#frames.seal(index, last, plain);
@@ -82,8 +79,8 @@ export function sealed(key: Key, plain: Buffer, frameBytes = FRAME_BYTES): Buffe
   const parts = [sealer.header];
   let at = 0;
   for (; plain.length - at > frameBytes; at += frameBytes)
-    parts.push(sealer.frame(plain.subarray(at, at + frameBytes), false));
-  parts.push(sealer.frame(plain.subarray(at), true));
+    parts.push(...sealer.frame(plain.subarray(at, at + frameBytes), false));
+  parts.push(...sealer.frame(plain.subarray(at), true));
   return Buffer.concat(parts);
 }
 
@@ -158,19 +155,20 @@ export class Opener {
     let frame = range.firstFrame;
     let { skip, bytes: left } = range;
     let read = 0;
-    let held: Buffer[] = [];
+    // One frame that came in several pieces; kept, since memory for each would be collected all the time.
+    const held = Buffer.allocUnsafe(Math.min(this.frameBytes + TAG_BYTES, range.count));
     let heldBytes = 0;
     for await (const chunk of chunks) {
-      held.push(chunk);
-      heldBytes += chunk.length;
-      while (read < range.count) {
+      for (let at = 0; read < range.count; ) {
         const size = this.#startOf(frame + 1) - this.#startOf(frame);
+        const whole = heldBytes === 0 && chunk.length - at >= size;
+        const taken = whole ? size : chunk.copy(held, heldBytes, at, at + size - heldBytes);
+        const bytes = whole ? chunk.subarray(at, at + size) : held.subarray(0, size);
+        at += taken;
+        heldBytes += whole ? size : taken;
         if (heldBytes < size) break;
-        const all = held.length === 1 ? (held[0] ?? Buffer.alloc(0)) : Buffer.concat(held);
-        const rest = all.subarray(size);
-        held = rest.length === 0 ? [] : [rest];
-        heldBytes = rest.length;
-        const plain = this.#frames.open(frame, frame === this.#count - 1, all.subarray(0, size));
+        heldBytes = 0;
+        const plain = this.#frames.open(frame, frame === this.#count - 1, bytes);
         read += size;
         frame += 1;
         const wanted = plain.subarray(skip, skip + left);
@@ -211,11 +209,13 @@ class Frames {
     this.#digest = createHash('sha256').update(header).digest();
   }
 
-  seal(index: number, last: boolean, plain: Buffer): Buffer {
+  seal(index: number, last: boolean, plain: Buffer): readonly Buffer[] {
     const place = placeOf(index, last);
     const cipher = createCipheriv('aes-256-gcm', this.#key, place, { authTagLength: TAG_BYTES });
     cipher.setAAD(Buffer.concat([this.#digest, place]));
-    return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    const ciphertext = cipher.update(plain);
+    cipher.final(); // a stream cipher: there is nothing left
+    return [ciphertext, cipher.getAuthTag()];
   }
 
   /** @throws SealFault */

@@ -219,6 +219,7 @@ class SealedWriter implements BlobWriter {
   readonly #frame = Buffer.allocUnsafe(FRAME_BYTES);
   #held = 0;
   #bytes = 0;
+  #open = true;
   /** What is sealed and not handed on. */
   #sealed: Buffer[];
 
@@ -233,35 +234,51 @@ class SealedWriter implements BlobWriter {
   }
 
   write(data: string | Buffer): Promise<void> | void {
-    const piece = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
+    if (!this.#open) throw new Error('the blob is already closed');
+    this.#bytes += typeof data === 'string' ? this.#addText(data) : this.#add(data);
+    return this.#sealed.length > 0 ? this.#handOn() : undefined;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) throw new Error('the blob is already closed');
+    this.#open = false;
+    this.#seal(true);
+    await this.#handOn();
+    await this.#out.close();
+  }
+
+  /** Most of what is written is lines much shorter than a frame: they are encoded where they belong. */
+  #addText(text: string): number {
+    if (text.length * UTF8_MAX > FRAME_BYTES - this.#held) return this.#add(Buffer.from(text, 'utf8'));
+    const bytes = this.#frame.write(text, this.#held);
+    this.#held += bytes;
+    return bytes;
+  }
+
+  #add(piece: Buffer): number {
     for (let at = 0; at < piece.length; ) {
       if (this.#held === FRAME_BYTES) this.#seal(false);
       const taken = piece.copy(this.#frame, this.#held, at);
       this.#held += taken;
       at += taken;
     }
-    this.#bytes += piece.length;
-    return this.#handOn();
-  }
-
-  async close(): Promise<void> {
-    this.#seal(true);
-    await this.#handOn();
-    await this.#out.close();
+    return piece.length;
   }
 
   #seal(last: boolean): void {
-    this.#sealed.push(this.#sealer.frame(this.#frame.subarray(0, this.#held), last));
+    this.#sealed.push(...this.#sealer.frame(this.#frame.subarray(0, this.#held), last));
     this.#held = 0;
   }
 
-  /** Also where there is nothing, so that a writer that has failed, or is closed, says so. */
   #handOn(): Promise<void> | void {
-    const ready = Buffer.concat(this.#sealed);
+    const waits = this.#sealed.map((piece) => this.#out.write(piece)).filter((wait) => wait !== undefined);
     this.#sealed = [];
-    return this.#out.write(ready);
+    return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
   }
 }
+
+/** Bytes of UTF-8 that a unit of a string takes at most. */
+const UTF8_MAX = 3;
 
 /** The bytes of a stream, of which the first can be looked at before. */
 class Peekable {

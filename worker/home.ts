@@ -79,10 +79,9 @@ export function prepareHome(home: Home): void {
 }
 
 /** Our files, with what stands beside them: SQLite's journals, and the former log (see log-file.ts). */
-function filesOf({ folder: _, ...files }: Home): string[] {
-  return Object.values(files).flatMap((file) =>
-    ['', '-wal', '-shm', '-journal', '.1'].map((end) => `${file}${end}`),
-  );
+function filesOf(home: Home): string[] {
+  const files = Object.values<string>({ ...home }).filter((path) => path !== home.folder);
+  return files.flatMap((file) => ['', '-wal', '-shm', '-journal', '.1'].map((end) => `${file}${end}`));
 }
 
 /** Ours are made for their owner only; one that was put there otherwise, from a backup for example, becomes so. */

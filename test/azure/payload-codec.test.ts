@@ -1,5 +1,15 @@
 import type { Payload } from '@temporalio/common';
-import fc from 'fast-check';
+import {
+  array,
+  assert,
+  asyncProperty,
+  dictionary,
+  integer,
+  nat,
+  record,
+  string,
+  uint8Array,
+} from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type KeyRing, NO_KEYS, openKeyRing } from '../../azure/key-ring.js';
 import { blindCodec, payloadCodec } from '../../worker/payload-codec.js';
@@ -20,12 +30,12 @@ const plain = ({ metadata, data }: Payload): unknown => ({
   metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, [...value]])),
   data: [...(data ?? [])],
 });
-const payloads = fc.record({
-  metadata: fc.dictionary(
-    fc.string({ minLength: 1 }).filter((name) => name !== '__proto__'),
-    fc.uint8Array({ maxLength: 20 }),
+const payloads = record({
+  metadata: dictionary(
+    string({ minLength: 1 }).filter((name) => name !== '__proto__'),
+    uint8Array({ maxLength: 20 }),
   ),
-  data: fc.uint8Array({ maxLength: 500 }),
+  data: uint8Array({ maxLength: 500 }),
 });
 
 /** The only one of a list. */
@@ -39,8 +49,8 @@ describe('the payload codec', () => {
   it('gives back what it sealed, also after another key has come', async () => {
     const before = payloadCodec(await ringOf('k1', k1));
     const after = payloadCodec(await ringOf('k2', k1, k2));
-    await fc.assert(
-      fc.asyncProperty(fc.array(payloads, { maxLength: 3 }), async (list) => {
+    await assert(
+      asyncProperty(array(payloads, { maxLength: 3 }), async (list) => {
         for (const codec of [before, after]) {
           const opened = await after.decode(await codec.encode(list));
           expect(opened.map(plain)).toEqual(list.map(plain));
@@ -59,8 +69,8 @@ describe('the payload codec', () => {
 
   it('opens nothing that was changed', async () => {
     const codec = payloadCodec(await ringOf('k1', k1, k2));
-    await fc.assert(
-      fc.asyncProperty(payloads, fc.nat(), fc.integer({ min: 1, max: 255 }), async (payload, at, flip) => {
+    await assert(
+      asyncProperty(payloads, nat(), integer({ min: 1, max: 255 }), async (payload, at, flip) => {
         const sealed = only(await codec.encode([payload]));
         const data = Buffer.from(sealed.data ?? []);
         data[at % data.length] = (data[at % data.length] ?? 0) ^ flip;

@@ -53,7 +53,8 @@ function look(value: unknown, found: Seen): void {
     else found.readable.push(textOf(data));
     return;
   }
-  if (stackTrace !== undefined && typeof message === 'string') found.failures.add(`${message}${stackTrace}`);
+  if (typeof stackTrace === 'string' && typeof message === 'string')
+    found.failures.add(`${message}${stackTrace}`);
   for (const [name, part] of Object.entries(value)) {
     // By the first the server looks for runs; the second name changes of the code. The library writes both in clear.
     if (name !== 'searchAttributes' && name !== 'markerRecordedEventAttributes') look(part, found);

@@ -96,9 +96,9 @@ describe('what a hub may do with the container of a job', () => {
     ['import', ['output: rwd', 'input: r']],
   ] as const)('an %s: no more than the service asks for', async (type, rights) => {
     await storage.writeText(JOB, 'devices.txt', 'lines');
-    for (const jobs of [new OwnContainers(storage, access), new PreparedContainer(storage, access, HUB)]) {
+    for (const one of [new OwnContainers(storage, access), new PreparedContainer(storage, access, HUB)]) {
       granted.length = 0;
-      await jobs.open(JOB, type, hour());
+      await one.open(JOB, type, hour());
       expect(granted).toEqual(rights);
     }
   });

@@ -111,7 +111,7 @@ it('edits and new keys are sealed, and given to their user as they are', async (
     { id: 'there', op: 'update', tags: { merge: { site: CONTENT } } },
     { id: 'made', op: 'create', keys: 'regenerate' },
   ] as const;
-  const editing = edited(stand, list as never, { run });
+  const editing = edited(stand, list, { run });
   await cleaning.reached;
   await expectSealed(run);
   cleaning.release();

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { openKeyRing } from '../azure/key-ring.js';
 import { isLoopbackHost } from '../azure/loopback.js';
+import { openStorage, type Storage } from '../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { RunSettings } from '../registry/settings.js';
@@ -36,6 +37,12 @@ export interface Session {
 /** Reads and checks the configuration; makes no network call. */
 export function configOf(options: Pick<CommonOptions, 'config' | 'set'>): Config {
   return loadConfig({ ...(options.config ? { path: options.config } : {}), set: options.set });
+}
+
+/** The storage account of a configuration, with its keys. @throws HubferryError STORAGE_MISSING, or as `openKeyRing` */
+export async function storageWithKeys(config: Config): Promise<Storage> {
+  const storage = storageOf(config);
+  return openStorage(storage, { keys: await openKeyRing(config) });
 }
 
 /**

@@ -74,6 +74,12 @@ export const ERRORS = {
     'Store base64 of 32 random bytes as that secret (`openssl rand -base64 32`), or correct its name.',
   ),
   STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
+  STORAGE_CONTENDED: passing(
+    'Another attempt of the same step was at work on it; run the same command again.',
+  ),
+  SEAL_BROKEN: final(
+    'Somebody changed or cut it. Of a snapshot, take a new one; otherwise run the same command again.',
+  ),
   STORAGE_UNAUTHORIZED: final(
     'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
   ),

@@ -36,7 +36,7 @@ export async function createWorkers(options: WorkersOptions): Promise<WorkerPair
     { dataConverter: dataConverterOf(ring) },
   );
   const connection = await NativeConnection.connect({ address, ...access });
-  const connections = new Connections(config, { observer: hubMetrics });
+  const connections = new Connections(config, { observer: hubMetrics, keys: ring });
   const close = async (): Promise<void> => {
     connections.close();
     await Promise.allSettled([connection.close(), clientConnection.close()]);

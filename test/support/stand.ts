@@ -72,6 +72,7 @@ export interface TestStand {
 /** What works for a stand, until it is restarted. */
 interface Working {
   readonly client: Client;
+  readonly storage: Storage;
   end(): Promise<void>;
 }
 
@@ -128,10 +129,6 @@ export async function openTestStand(
     return loadConfig({ path });
   };
   const config = write(keys);
-  const connections = new Connections(config, {
-    ca: readFileSync(simulator.caFile),
-    observer: hubMetrics,
-  });
   const { account } = storageOf(config);
   const taskQueue = `test-${process.pid}-${simulator.port}`;
   const address = services.temporalAddress;
@@ -144,6 +141,11 @@ export async function openTestStand(
     const ring = await openKeyRing(current);
     if (ring.current !== null) await makeSealedBundle(services.workflowBundle);
     const client = new Client({ connection, dataConverter: dataConverterOf(ring) });
+    const connections = new Connections(current, {
+      ca: readFileSync(simulator.caFile),
+      observer: hubMetrics,
+      keys: ring,
+    });
     const worker = await createWorkerPair({
       connection: nativeConnection,
       namespace: 'default',
@@ -163,9 +165,11 @@ export async function openTestStand(
     running.catch(() => undefined); // awaited in end()
     return {
       client,
+      storage: connections.storage(account),
       end: async () => {
         worker.shutdown();
         await running;
+        connections.close();
       },
     };
   };
@@ -208,7 +212,9 @@ export async function openTestStand(
     },
     config,
     taskQueue,
-    storage: connections.storage(account),
+    get storage() {
+      return working.storage;
+    },
     hub: (name) => simulator.hub(name),
     hold: (activity) => {
       const reached = gate();
@@ -225,7 +231,6 @@ export async function openTestStand(
     },
     close: async () => {
       await working.end();
-      connections.close();
       await Promise.all([connection.close(), nativeConnection.close(), simulator.close()]);
       rmSync(folder, { recursive: true, force: true });
     },

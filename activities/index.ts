@@ -16,6 +16,7 @@ import { keylessActivities } from './keyless.js';
 import { managersActivities } from './managers.js';
 import { manifestActivities } from './manifests.js';
 import { newKeysActivities } from './new-keys.js';
+import { ownerActivities } from './owner.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
 import { probeActivities } from './probe.js';
@@ -55,6 +56,7 @@ export function createActivities(deps: Deps) {
     ...configurationsActivities(deps),
     ...edgeActivities(deps),
     ...probeActivities(deps),
+    ...ownerActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),
     ...retentionActivities(deps),

@@ -2,11 +2,11 @@ import { Command } from 'commander';
 import type { Config } from '../config/index.js';
 import type { HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
-import { type RollbackInput, type RunReport, writerIdOf } from '../workflows/messages.js';
+import { type RollbackInput, type RunReport, WRITERS, writerIdOf } from '../workflows/messages.js';
 import { confirm } from './confirm.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
-import { checkRun, isOpen, readReport, WRITERS } from './runs.js';
+import { checkRun, isOpen, readReport } from './runs.js';
 import { configOf, openSession, storageWithinReach } from './session.js';
 import { current } from './status.js';
 

@@ -7,7 +7,14 @@ import { ERRORS, HubferryError } from '../registry/errors.js';
 import { runName } from '../registry/run-name.js';
 import { temporal } from '../worker/temporal.js';
 import { attributesOf } from '../workflows/attributes.js';
-import { type RunInput, type RunReport, readerIdOf, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
+import {
+  type RunInput,
+  type RunReport,
+  readerIdOf,
+  TASK_QUEUE,
+  WRITERS,
+  writerIdOf,
+} from '../workflows/messages.js';
 import type { Session } from './session.js';
 
 /** A run of this client, or one that was there already. */
@@ -94,9 +101,6 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
     await storage.writeText(SHARED_CONTAINER, runBlob(report.run), text, { onlyIfAbsent: true });
   } catch {}
 }
-
-/** What writes to a hub, under the id that its target gives it. */
-export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback', 'drill', 'probe'];
 
 /** Whether a run has had no last word yet. */
 export const isOpen = ({ outcome }: Pick<RunReport, 'outcome'>): boolean =>

@@ -209,6 +209,9 @@ export const RUN_VERBS = [
   'probe',
 ] as const;
 
+/** What writes to a hub, under the id that its target gives it. */
+export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback', 'drill', 'probe'];
+
 /** How runs stand, or ended. */
 export const OUTCOMES = [
   'verified',

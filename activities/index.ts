@@ -9,6 +9,7 @@ import { drillActivities } from './drill.js';
 import { edgeActivities } from './edge.js';
 import { editActivities } from './edit.js';
 import { followActivities } from './follow.js';
+import { gcActivities } from './gc.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
@@ -57,6 +58,7 @@ export function createActivities(deps: Deps) {
     ...edgeActivities(deps),
     ...probeActivities(deps),
     ...ownerActivities(deps),
+    ...gcActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),
     ...retentionActivities(deps),

@@ -7,14 +7,7 @@ import { ERRORS, HubferryError } from '../registry/errors.js';
 import { runName } from '../registry/run-name.js';
 import { temporal } from '../worker/temporal.js';
 import { attributesOf } from '../workflows/attributes.js';
-import {
-  type RunInput,
-  type RunReport,
-  readerIdOf,
-  TASK_QUEUE,
-  WRITERS,
-  writerIdOf,
-} from '../workflows/messages.js';
+import { type RunInput, type RunReport, TASK_QUEUE, workflowIdOf } from '../workflows/messages.js';
 import type { Session } from './session.js';
 
 /** A run of this client, or one that was there already. */
@@ -108,10 +101,7 @@ export const isOpen = ({ outcome }: Pick<RunReport, 'outcome'>): boolean =>
 
 /** The workflow that a report belongs to, if Temporal still runs it. */
 export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {
-  const id = WRITERS.includes(report.workflow)
-    ? writerIdOf(report.target ?? '')
-    : readerIdOf(report.workflow, report.run);
-  const handle = client.workflow.getHandle(id);
+  const handle = client.workflow.getHandle(workflowIdOf(report));
   try {
     const { memo, status } = await handle.describe();
     return memo?.['run'] === report.run && status.name === 'RUNNING' ? handle : null;

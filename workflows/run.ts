@@ -13,6 +13,7 @@ import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
 import { counted, timed } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
+import { isWriter } from '../registry/workflow-ids.js';
 import { stateOf } from './attributes.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
@@ -25,7 +26,6 @@ import {
   type RunReport,
   runReport,
   type Stage,
-  WRITERS,
   writerIdOf,
 } from './messages.js';
 import { type Proxies, proxies, stepwise } from './proxies.js';
@@ -326,7 +326,7 @@ export class Run {
    */
   async #own(): Promise<void> {
     const { run, workflow, target: host, started: since } = this.report;
-    if (host === null || !WRITERS.includes(workflow) || !patched('owner')) return;
+    if (host === null || !isWriter(workflow) || !patched('owner')) return;
     const { account, server = null } = this.#input;
     // Whether it came to that or not: whose reply was lost is freed, too.
     this.#owned = host;

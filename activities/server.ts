@@ -6,8 +6,8 @@ const PATIENCE = 2_000;
 
 /** The id of a worker's namespace; null where the server does not tell. */
 export async function namespaceIdOf(client: Client): Promise<string | null> {
-  const { namespace } = client.options;
   try {
+    const { namespace } = client.options;
     const { namespaceInfo } = await client.withDeadline(Date.now() + PATIENCE, () =>
       client.connection.workflowService.describeNamespace({ namespace }),
     );

@@ -178,7 +178,8 @@ function ownerStanding(
       ? { is: 'over', why: 'of a check that is over' }
       : { is: 'open', why: '' };
   const standing = standingOf(owner.run);
-  if (standing.is === 'open' || standing.is === 'over' || named.has(owner.run)) return standing;
+  const isTold = standing.is !== 'unsure' && standing.unreported !== true;
+  if (isTold || named.has(owner.run)) return standing;
   // Who holds a target says himself where he runs.
   if (isSameServer(owner, here)) return LOST;
   return { is: 'unsure', why: elsewhere(owner.run, owner.server) };

@@ -159,12 +159,16 @@ class Look {
     return unseen;
   }
 
-  /** RUNs that the Temporal server has open, by its index and by who may write to a target. */
+  /**
+   * RUNs of which the Temporal server has something open, by its index and by who may write to a target. The sending of a
+   * plan (`apply/RUN/…`) may outlive its run for a while.
+   */
   async #openRuns(): Promise<Set<string>> {
     const { client } = this.#deps;
     const open = new Set<string>();
-    for await (const { memo } of client.workflow.list({ query: 'ExecutionStatus = "Running"' })) {
-      const run = memo?.['run'];
+    const query = 'ExecutionStatus = "Running"';
+    for await (const { memo, workflowId } of client.workflow.list({ query })) {
+      const run = memo?.['run'] ?? RUN_IN_ID.exec(workflowId)?.[1];
       if (typeof run === 'string') open.add(run);
     }
     for (const [host, { owner }] of this.#owners)
@@ -229,6 +233,9 @@ async function jobsOf({ connections }: Deps, host: string): Promise<readonly str
   const jobs = await connections.hub(host).listJobs();
   return jobs.filter(isActive).map(({ jobId }) => jobId);
 }
+
+/** RUN in the id of a workflow. */
+const RUN_IN_ID = /\/(\d{8}-\d{6}-[a-z0-9]{6})(?:\/|$)/;
 
 const OPEN: ReadonlySet<string> = new Set(['running', 'parked']);
 

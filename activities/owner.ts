@@ -1,4 +1,4 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { freeTarget, type Owner, takeTarget } from '../azure/owners.js';
 import { isSameServer } from '../registry/server.js';
@@ -34,7 +34,8 @@ export function ownerActivities({ connections, client }: Deps) {
       const isOver = async (owner: Owner): Promise<boolean> =>
         isSameServer(owner, here) && !(await isOthers(client, workflowId));
       const own: Owner = { run, workflow, ...here, since };
-      const replaced = await takeTarget(connections.storage(account), host, own, isOver);
+      const storage = connections.storage(account);
+      const replaced = await takeTarget(storage, host, own, isOver, cancellationSignal());
       return { replaced: replaced?.run ?? null };
     },
 

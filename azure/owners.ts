@@ -58,6 +58,7 @@ const LOOK = 50;
  * Makes a run the owner of a target. Safe to repeat, also at the same time: attempts of one run have one lease.
  *
  * @param mayReplace whether the run that owns it is over, so that ours takes its place.
+ * @param givenUp ends an attempt that nobody waits for any more: its run may be over, and would own the target for ever.
  * @returns the owner whose place was taken, or null where there was none
  * @throws HubferryError TARGET_BUSY, LEASE_REFUSED
  */
@@ -66,12 +67,14 @@ export async function takeTarget(
   host: string,
   own: Owner,
   mayReplace: (owner: Owner) => Promise<boolean>,
+  givenUp?: AbortSignal,
 ): Promise<Owner | null> {
   const blob = ownerBlob(host);
   const lease = leaseOf(own.run, host);
   let replaced: Owner | null = null;
   let nameless = { etag: '', since: 0 };
   for (; ; await pause(LOOK)) {
+    givenUp?.throwIfAborted();
     await storage.writeText(SHARED_CONTAINER, blob, '', { onlyIfAbsent: true });
     const isHeld = await storage.lease(SHARED_CONTAINER, blob, lease);
     if (isHeld && (await storage.writeText(SHARED_CONTAINER, blob, JSON.stringify(own), { lease })))

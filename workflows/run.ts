@@ -332,7 +332,7 @@ export class Run {
     this.#owned = host;
     const workflowId = writerIdOf(host);
     const taking = { account, host, run, workflow, server, since, workflowId };
-    const { replaced } = await this.activities.ask.takeTarget(taking);
+    const { replaced } = await this.activities.brief.takeTarget(taking);
     if (replaced !== null) this.warn('OWNER_TAKEN_OVER', 1, [`run ${replaced} on ${host}`]);
   }
 

@@ -132,6 +132,13 @@ it('is not one that died before it wrote its name', async () => {
   expect(await takenBy(storage)).toBe('one');
 });
 
+it('is not taken by an attempt that nobody waits for any more', async () => {
+  const storage = storageOf('a container of its own');
+  const late = takeTarget(storage, host, ownerOf('one'), never, AbortSignal.abort());
+  await expect(late).rejects.toThrow('aborted');
+  expect(await readOwner(storage, host)).toBeNull();
+});
+
 it('is refused in words of its own where the account does not lease', async () => {
   const { account } = storageAt(azurite.port);
   const connectionString = `BlobEndpoint=${account};SharedAccessSignature=${await readOnlySas()}`;

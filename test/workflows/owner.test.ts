@@ -69,10 +69,16 @@ async function openElsewhere(address: string, workflowBundle: string): Promise<t
 const hostOf = (name: string): string => stand.config.hubs.get(name)?.host ?? '';
 
 /** A migration as a client starts it, on either server. */
-async function migrate(client: Client, server: string, run = testRun()): Promise<WorkflowHandle> {
+async function migrate(
+  client: Client,
+  server: string,
+  run = testRun(),
+  schedule?: string,
+): Promise<WorkflowHandle> {
   const target = { host: hostOf('new') };
   const input = {
     run,
+    ...(schedule === undefined ? {} : { schedule }),
     account: stand.storage.account,
     settings: FAST,
     server,
@@ -138,7 +144,8 @@ test('a target has one writer among servers that share a storage account, also w
 
   await first.terminate();
   held.release();
-  expect(await migratedThere()).toMatchObject({ error: { code: 'TARGET_BUSY' } });
+  const scheduled = await stand.reportOf(await migrate(elsewhere.client, THERE, testRun(), 'nightly'));
+  expect(scheduled).toMatchObject({ outcome: 'skipped', error: { code: 'TARGET_BUSY' } });
 
   // From there nobody can see whether it goes on here.
   const unsure = (await gc(elsewhere.client, THERE)).found;
@@ -172,53 +179,68 @@ test('a run takes the place of one of its own server that was terminated, and fr
   expect(await ownerNow()).toBeUndefined();
 });
 
+/** The job of the target that has not ended. */
+const jobOf = (type: 'export' | 'import') =>
+  stand
+    .hub('new')
+    .jobs.list()
+    .find((job) => job['type'] === type && !job['endTimeUtc']);
+
 test('gc shows what a terminated run left behind, removes that and nothing else, and then shows nothing', async () => {
   const kept = await migratedHere();
   stand.hub('old').load([4, 5].map((n) => ({ deviceId: `d${n}`, authentication: keys(n) })));
   const run = testRun();
   const held = stand.hold('stageChunk');
   const handle = await migrate(stand.client, HERE, run);
-  const importOf = () =>
-    stand
-      .hub('new')
-      .jobs.list()
-      .find(({ type, endTimeUtc }) => type === 'import' && !endTimeUtc);
   await held.reached;
-  stand.hub('new').set({ startDelay: 60_000 });
+  stand.hub('new').set({ startDelay: 600_000 });
   held.release();
-  await until('an import', importOf);
-  const living = await gc(stand.client, HERE);
-  expect(ofRun(living.found, run)).toEqual({ remove: [], keep: [] });
+  await until('an import', () => jobOf('import'));
+  expect(ofRun((await gc(stand.client, HERE)).found, run)).toEqual({ remove: [], keep: [] });
   await handle.terminate();
 
-  // The job goes on at the hub, and needs its container.
-  const { found, remove } = await gc(stand.client, HERE);
-  const before = await containersOf(run);
-  const { snapshots } = JSON.parse(
-    (await stand.storage.readText('hubferry', `runs/${run}.json`)) ?? '{}',
-  ) as RunReport;
+  // The sending is cancelled with its run, and takes its job down.
+  const { found, remove } = await until('all of it is over', async () => {
+    const looked = await gc(stand.client, HERE);
+    const { remove: gone, keep } = ofRun(looked.found, run);
+    return gone.length > 0 && keep.length === 0 && looked;
+  });
+  const report = (await stand.storage.readText('hubferry', `runs/${run}.json`)) ?? '{}';
+  const { snapshots } = JSON.parse(report) as RunReport;
   const named = [snapshots.source, snapshots.target];
-  expect(named.every((name) => before.includes(name ?? ''))).toBe(true);
-  const shown = ofRun(found, run);
-  expect(shown.keep.map(({ why }) => why)).toEqual([
-    `a job on ${hostOf('new')} is still watched; it goes when that is over`,
-  ]);
-  const inUse = shown.keep.map(({ name }) => name);
-  expect(shown.remove.map(({ name }) => name).toSorted()).toEqual(
-    [...before.filter((name) => ![...named, ...inUse].includes(name)), hostOf('new')].toSorted(),
-  );
+  const before = await containersOf(run);
+  expect(before).toEqual(expect.arrayContaining(named));
+  expect(
+    ofRun(found, run)
+      .remove.map(({ name }) => name)
+      .toSorted(),
+  ).toEqual([...before.filter((name) => !named.includes(name)), hostOf('new')].toSorted());
   expect(found.remove.filter(({ run: of }) => of === kept.run)).toEqual([]);
   expect(await remove()).toEqual({ stayed: [] });
-  expect((await containersOf(run)).toSorted()).toEqual([...named, ...inUse].toSorted());
-  expect(await containersOf(kept.run)).toHaveLength(2);
-
-  stand.hub('new').jobs.cancel(String(importOf()?.['jobId']));
-  const over = await until('the job is over', async () => {
-    const again = await gc(stand.client, HERE);
-    return ofRun(again.found, run).keep.length === 0 && again;
-  });
-  expect(ofRun(over.found, run).remove.map(({ name }) => name)).toEqual(inUse);
-  expect(await over.remove()).toEqual({ stayed: [] });
   expect(ofRun((await gc(stand.client, HERE)).found, run)).toEqual({ remove: [], keep: [] });
   expect((await containersOf(run)).toSorted()).toEqual(named.toSorted());
+  expect(await containersOf(kept.run)).toHaveLength(2);
+});
+
+test('gc leaves a job of a terminated run its container until it is over', async () => {
+  const run = testRun();
+  stand.hub('new').set({ startDelay: 600_000 });
+  const handle = await migrate(stand.client, HERE, run);
+  const { jobId } = await until('an export', () => jobOf('export'));
+  await handle.terminate();
+  const { found } = await gc(stand.client, HERE);
+  expect(ofRun(found, run).keep).toMatchObject([
+    {
+      kind: 'container',
+      name: `hf-${run}-0002-1`,
+      why: `a job on ${hostOf('new')} is still watched; it goes when that is over`,
+    },
+  ]);
+  stand.hub('new').jobs.cancel(String(jobId));
+  const over = await until('the job is over', async () => {
+    const looked = await gc(stand.client, HERE);
+    return ofRun(looked.found, run).keep.length === 0 && looked;
+  });
+  expect(await over.remove()).toEqual({ stayed: [] });
+  expect(await containersOf(run)).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { REGENERATE_KEYS } from '../../registry/rules.js';
 import { type FleetRecord, generateFleet, type HubOptions } from '../../simulator/index.js';
+import type { GcInput } from '../../workflows/gc.js';
 import {
   applyIdOf,
   approve,
@@ -314,7 +315,34 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return { check: handle };
     },
   },
+  'target held': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      return ended(stand, await stand.migrate(SMALL));
+    },
+  },
+  'gc looks': { play: (stand) => collected(stand, null) },
+  'gc removes': { play: (stand) => collected(stand, [{ kind: 'owner', name: hostOf(stand, 'new') }]) },
 };
+
+async function collected(stand: TestStand, remove: GcInput['remove']): Promise<Recorded> {
+  const input: GcInput = {
+    account: stand.storage.account,
+    settings: FAST,
+    hosts: [hostOf(stand, 'old')],
+    named: [],
+    olderThan: 0,
+    remove,
+  };
+  const { taskQueue } = stand;
+  const handle = await stand.client.workflow.start('gc', {
+    workflowId: `gc/${testRun()}`,
+    taskQueue,
+    args: [input],
+  });
+  await handle.result();
+  return { gc: handle };
+}
 
 async function ended(stand: TestStand, handle: WorkflowHandle): Promise<Recorded> {
   await stand.reportOf(handle);

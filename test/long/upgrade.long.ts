@@ -21,7 +21,7 @@ const RECORDS = 300;
 /** Two chunks of devices; waits are short, and a dead worker is noticed soon. */
 const SETTINGS =
   '{ chunkLines: 150, partitionBytes: 65536, settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 100ms }, edgePoll: 100ms, visible: 2s }';
-const PATIENCE = 120_000;
+const PATIENCE = 240_000;
 
 /** Compiling and packing takes a few seconds of two processors that may do other work. */
 const PACKING = 300_000;
@@ -101,7 +101,7 @@ describe.concurrent.each(EARLIER)('a run that began under $commit, $name', ({ co
     return report;
   }
 
-  it(
+  it.sequential(
     'is finished by this version where its worker dies before the transform',
     async () => {
       const hold = gate.hold(/^PUT \/hf-[^/]+-work\/desired\//);
@@ -114,7 +114,7 @@ describe.concurrent.each(EARLIER)('a run that began under $commit, $name', ({ co
     PATIENCE,
   );
 
-  it(
+  it.sequential(
     'is finished by this version where its worker dies during an import, and ours shows it meanwhile',
     async () => {
       const target = stand.simulator.hub('new');
@@ -135,7 +135,7 @@ describe.concurrent.each(EARLIER)('a run that began under $commit, $name', ({ co
     PATIENCE,
   );
 
-  it.runIf(approves)(
+  it.runIf(approves).sequential(
     'is approved by this version where it waits for that',
     async () => {
       const command = begin('--approve');

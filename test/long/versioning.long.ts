@@ -11,7 +11,7 @@ import { compiledCommand } from '../support/compiled.js';
 import { keys } from '../support/keys.js';
 import { until } from '../support/until.js';
 
-const PATIENCE = 240_000;
+const PATIENCE = 500_000;
 const SETTINGS =
   '{ settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 100ms }, edgePoll: 100ms, visible: 2s }';
 

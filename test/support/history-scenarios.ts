@@ -119,6 +119,39 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return finished(stand, await stand.migrate());
     },
   },
+  'repaired one by one': {
+    play: async (stand) => {
+      stand.hub('old').load(FLEET);
+      stand.hub('new').set({ importModules: 'refuse' });
+      const { run } = await stand.migrated();
+      return { apply: stand.client.workflow.getHandle(applyIdOf(run, 1)) };
+    },
+  },
+  'modules updated': {
+    play: async (stand) => {
+      stand.hub('old').load(FLEET);
+      await stand.migrated();
+      const [device] = [...stand.hub('old').dump()].filter(({ deviceId }) => deviceId === 'leaf');
+      if (device === undefined) throw new Error('there is no leaf');
+      stand.hub('old').load([device, { deviceId: 'leaf', moduleId: 'm', authentication: keys(9) }]);
+      return finished(stand, await stand.migrate({ existing: 'overwrite' }));
+    },
+  },
+  'differences left': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      stand.hub('new').load([{ deviceId: 'd1', authentication: keys(9) }]);
+      return ended(stand, await stand.migrate({ existing: 'skip' }));
+    },
+  },
+  'export adopted': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      stand.hub('old').addFault({ kind: 'loseReply', route: 'POST /jobs/create', times: 2 });
+      await snapshot(stand);
+      return { hubJob: stand.client.workflow.getHandle(hubJobIdOf(hostOf(stand, 'old'))) };
+    },
+  },
   'new keys': {
     play: async (stand) => {
       stand.hub('old').load(DEVICES);
@@ -259,6 +292,17 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       stand.hub('old').load(FLEET);
       stand.hub('old').configurations.put('made', CONFIGURATION);
       const handle = await startDrill(stand);
+      await stand.reportOf(handle);
+      return { drill: handle };
+    },
+  },
+  'drill refused': {
+    ...SCRATCH,
+    play: async (stand) => {
+      stand.hub('scratch').load(DEVICES);
+      await snapshot(stand);
+      const source = { kind: 'latest', host: hostOf(stand, 'old') } as const;
+      const handle = await startDrill(stand, { source });
       await stand.reportOf(handle);
       return { drill: handle };
     },

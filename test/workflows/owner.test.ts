@@ -229,13 +229,13 @@ test('gc leaves a job of a terminated run its container until it is over', async
   const { jobId } = await until('an export', () => jobOf('export'));
   await handle.terminate();
   const { found } = await gc(stand.client, HERE);
-  expect(ofRun(found, run).keep).toMatchObject([
-    {
-      kind: 'container',
-      name: `hf-${run}-0002-1`,
-      why: `a job on ${hostOf('new')} is still watched; it goes when that is over`,
-    },
-  ]);
+  // That of the source may be over by now.
+  expect(ofRun(found, run).keep).toContainEqual({
+    kind: 'container',
+    name: `hf-${run}-0002-1`,
+    run,
+    why: `a job on ${hostOf('new')} is still watched; it goes when that is over`,
+  });
   stand.hub('new').jobs.cancel(jobId as string);
   const over = await until('the job is over', async () => {
     const looked = await gc(stand.client, HERE);

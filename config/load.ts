@@ -61,9 +61,14 @@ export function parseConfig(
   const storage = storageFrom(written, source);
   const temporal = temporalFrom(written, source, env);
   const metricsAddress = written.settings.metricsPort ?? null;
-  const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
-  const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
-  return { hash, hubs, storage, temporal, settings, metricsAddress };
+  const { rates } = written.settings;
+  const hash = hashOf([...hubs.values()], storage, temporal, { metrics: metricsAddress, rates }, env);
+  const {
+    metricsPort: _,
+    rates: __,
+    ...settings
+  } = check(override(value, overrides), source, overrides).settings;
+  return { hash, hubs, storage, temporal, settings, metricsAddress, rates };
 }
 
 function readText(path: string): string {
@@ -150,7 +155,7 @@ function hashOf(
   hubs: readonly HubConfig[],
   storage: StorageConfig | null,
   temporal: TemporalConfig | null,
-  metrics: string | null,
+  { metrics, rates }: { readonly metrics: string | null; readonly rates: number },
   env: NodeJS.ProcessEnv,
 ): string {
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
@@ -163,6 +168,7 @@ function hashOf(
         temporal,
         ...(signsIn ? [sha256(identityOf(env))] : []),
         ...(metrics === null ? [] : [{ metrics }]),
+        ...(rates === 1 ? [] : [{ rates }]),
       ],
       (key, value: unknown) =>
         key === 'connectionString' && typeof value === 'string' ? sha256(value) : value,

@@ -10,6 +10,12 @@ export interface Override {
   readonly value: unknown;
 }
 
+/** Settings that are a worker's and no run's, and where they are given instead. */
+const OF_WORKERS: ReadonlyMap<string, string> = new Map([
+  ['settings.metricsPort', 'Write it into the configuration, or use `hubferry worker --metrics-port`.'],
+  ['settings.rates', 'Write it into the configuration; `hubferry throttle` slows one run.'],
+]);
+
 /**
  * Reads an override such as `settings.settle=1s`. Only settings can be overridden: a secret has no place on a command
  * line, and everything else belongs to what an embedded worker is started with.
@@ -26,11 +32,12 @@ export function parseOverride(text: string): Override {
       `--set ${name}: expected settings.NAME=VALUE, such as settings.settle=1s`,
     );
   }
-  if (path === 'settings.metricsPort') {
+  const hint = OF_WORKERS.get(path);
+  if (hint !== undefined) {
     throw new HubferryError(
       'USAGE',
-      '--set settings.metricsPort: this belongs to the worker’s process, not to a command',
-      'Write it into the configuration, or use `hubferry worker --metrics-port`.',
+      `--set ${path}: this belongs to the worker’s process, not to a command`,
+      hint,
     );
   }
   return { path: path.split('.'), value: scalar(value) };

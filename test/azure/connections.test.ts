@@ -26,6 +26,7 @@ const config: Config = {
   },
   temporal: null,
   metricsAddress: null,
+  rates: 1,
   settings: {
     chunkLines: 1,
     maxLineBytes: 1,

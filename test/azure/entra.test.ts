@@ -305,6 +305,7 @@ describe('storage under Microsoft Entra ID', () => {
         storage: { account, connectionString: azurite.connectionString },
         temporal: null,
         metricsAddress: null,
+        rates: 1,
         settings: {} as never,
       },
       { ca: azurite.ca, credential },

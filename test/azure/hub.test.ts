@@ -397,7 +397,6 @@ describe('configurations', () => {
 
 describe('faults', () => {
   it.each([
-    [429, 'HUB_THROTTLED'],
     [408, 'HUB_UNAVAILABLE'],
     [500, 'HUB_UNAVAILABLE'],
     [503, 'HUB_UNAVAILABLE'],

@@ -95,9 +95,10 @@ export async function openTestStand(
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  telemetry: { readonly log?: Logger; readonly metricsAddress?: string } = {},
+  worker: { readonly log?: Logger; readonly metricsAddress?: string; readonly rates?: number } = {},
 ): Promise<TestStand> {
-  installRuntime(telemetry.log ?? createLogger({ level: 'silent' }), telemetry.metricsAddress);
+  const { log = createLogger({ level: 'silent' }), metricsAddress, rates = 1_000 } = worker;
+  installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
@@ -110,6 +111,8 @@ export async function openTestStand(
           `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
       ),
       `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`,
+      // Its hubs do not throttle, unless a test says so.
+      `settings: { rates: ${rates} }`,
       '',
     ].join('\n'),
   );
@@ -127,7 +130,7 @@ export async function openTestStand(
   ]);
   const client = new Client({ connection });
   const holds = new Map<string, Held>();
-  const worker: WorkerPair = await createWorkerPair({
+  const pair: WorkerPair = await createWorkerPair({
     connection: nativeConnection,
     namespace: 'default',
     activities: holdable(
@@ -141,7 +144,7 @@ export async function openTestStand(
     ),
     tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
   });
-  const running = worker.run();
+  const running = pair.run();
   running.catch(() => undefined); // awaited in close()
 
   const hostOf = (name: string): string => {
@@ -191,7 +194,7 @@ export async function openTestStand(
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
     close: async () => {
-      worker.shutdown();
+      pair.shutdown();
       await running;
       connections.close();
       await Promise.all([connection.close(), nativeConnection.close(), simulator.close()]);

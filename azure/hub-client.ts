@@ -261,6 +261,17 @@ export class HubClient implements Hub {
     return body === null ? null : (readDevice(json(call, body)) ?? unreadable(call));
   }
 
+  async createDevice(deviceId: string, body: string): Promise<DeviceIdentity> {
+    const call = this.#call(`create device ${deviceId}`, 'registry');
+    this.#guardWrite(call);
+    const answer = await this.#rest(call, {
+      method: 'PUT',
+      path: path('devices', deviceId),
+      body: Buffer.from(body),
+    });
+    return readDevice(json(call, answer)) ?? unreadable(call);
+  }
+
   async putDevice(device: DeviceIdentity, ifMatch: string): Promise<DeviceIdentity> {
     const call = this.#call(`update device ${device.deviceId}`, 'registry');
     this.#guardWrite(call);

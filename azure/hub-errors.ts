@@ -42,6 +42,11 @@ export class HubAnswerError extends HubferryError {
   }
 }
 
+/** Whether the hub has no room for what it was given. */
+export function isFull(error: unknown): boolean {
+  return error instanceof HubAnswerError && error.serviceCode === 'IotHubQuotaExceeded';
+}
+
 /** The codes that decide, by number: the second envelope and the text of some faults give no name. */
 const NAMES: Readonly<Record<string, string>> = {
   400008: 'BlobContainerValidationError',

@@ -9,7 +9,7 @@ import { counted } from '../registry/metrics.js';
 import { isJsonObject, type RegistryRecord } from '../registry/record.js';
 import type { EdgeRow, EdgeTable } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
-import { edgeById, patiently, type Visibility, whenVisible } from './edge-scopes.js';
+import { edgeById, patiently, whenVisible } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { type ChunkInput, chunkLines, Rejections } from './import.js';
 import { NewKeys } from './new-keys.js';
@@ -29,8 +29,9 @@ const AT_A_TIME = 4;
 /** What a call that was answered says about the record: it was not taken, with the service's code. */
 const NOT_TAKEN = new Set([400, 404, 409, 412, 413]);
 
-/** What a hub answers about something that is not visible yet. */
+/** What a hub answers about something that is not visible yet, and about the modules of such a device. */
 const INVISIBLE: ReadonlySet<number> = new Set([404]);
+const INVISIBLE_DEVICE: ReadonlySet<number> = new Set([401, 404]);
 
 export function byRestActivities({ connections }: Deps) {
   return {
@@ -122,7 +123,7 @@ class Sender {
     let ifMatch = '*';
     try {
       if (moduleId === null) await patiently(() => this.#hub.createDevice(deviceId, identity));
-      else await this.#seen(() => this.#hub.putModule({ deviceId, moduleId }, identity, null));
+      else await this.#createModule({ deviceId, moduleId }, identity);
     } catch (error) {
       if (!(error instanceof HubAnswerError) || error.status !== 409) throw error;
       // It is there: by a call of ours whose reply was lost, which left its twin empty, or by somebody else's.
@@ -135,7 +136,7 @@ class Sender {
     if (record.iotEdge) await this.#note(deviceId);
     if (twin === EMPTY_TWIN) return null;
     const made = { at: Date.now() + this.#visible, poll: this.#poll };
-    await this.#seen(() => this.#hub.putTwin({ deviceId, moduleId }, twin, ifMatch), made);
+    await whenVisible(made, INVISIBLE, () => this.#hub.putTwin({ deviceId, moduleId }, twin, ifMatch));
     return null;
   }
 
@@ -159,12 +160,10 @@ class Sender {
     if (row !== null) this.edges.set(deviceId, row);
   }
 
-  /** A call about something that was made before, or just now. */
-  #seen<T>(
-    call: () => Promise<T>,
-    visible: Visibility = { at: this.#visibleAt, poll: this.#poll },
-  ): Promise<T> {
-    return whenVisible(visible, INVISIBLE, call);
+  /** Its device was made before. */
+  async #createModule(id: { deviceId: string; moduleId: string }, identity: string): Promise<void> {
+    const before = { at: this.#visibleAt, poll: this.#poll };
+    await whenVisible(before, INVISIBLE_DEVICE, () => this.#hub.putModule(id, identity, null));
   }
 
   /** Gives a leaf device the parent that an import ignored. */

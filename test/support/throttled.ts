@@ -41,7 +41,7 @@ export async function throttledMigration(
   services: Services,
   { devices, edges, speed, rates }: Throttling,
 ): Promise<Throttled> {
-  const hubs = ['old', 'new'].map((name) => ({ name, settings: { ...SIZE, throttling: true } }));
+  const hubs = ['old', 'new'].map((name) => ({ name, ...SIZE, throttling: true }));
   const stand = await openTestStand(services, hubs, {}, '', { rates: rates * speed });
   try {
     stand.hub('old').load(fleetOf(devices, edges));

@@ -1,5 +1,5 @@
 import type { Finding } from '../activities/check.js';
-import { fold, plain } from './text.js';
+import { fold, joined, plain } from './text.js';
 
 /** A row of the table, and what was asked. */
 interface Row {
@@ -41,7 +41,7 @@ export function findingsText(
     lines.push(...fold(`${first}${said}`, width, first.length - 2));
     if (hint !== null) lines.push(...fold(`${' '.repeat(first.length)}${hint}`, width, 0));
   }
-  return [...lines, '', ...fold(summary(findings, nameOf), width)].join('\n');
+  return joined([...lines, '', ...fold(summary(findings, nameOf), width)]);
 }
 
 function summary(findings: readonly Finding[], nameOf: (subject: string) => string): string {

@@ -40,7 +40,15 @@ describe('the package', () => {
     expect(extra).toEqual([]);
     const top = new Set(packed.files.map((file) => file.split('/')[0]));
     expect(top).toEqual(
-      new Set(['LICENSE', 'README.md', 'dist', 'docs', 'hubferry.example.yaml', 'package.json']),
+      new Set([
+        'LICENSE',
+        'README.md',
+        'SECURITY.md',
+        'dist',
+        'docs',
+        'hubferry.example.yaml',
+        'package.json',
+      ]),
     );
   });
 

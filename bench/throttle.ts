@@ -37,9 +37,9 @@ const sum = (calls: readonly Calls[], which: keyof Calls): number =>
   calls.reduce((all, one) => all + one[which], 0);
 
 async function measure(budgets: boolean): Promise<Result> {
-  const { services, stop } = await startServices();
+  const started = await startServices();
   try {
-    const { report, arrived, calls, seconds, bound } = await throttledMigration(services, {
+    const { report, arrived, calls, seconds, bound } = await throttledMigration(started.services, {
       devices: Number(options.devices),
       edges: Number(options.edges),
       speed: Number(options.speed),
@@ -57,7 +57,7 @@ async function measure(budgets: boolean): Promise<Result> {
       hubCalls: report.hubCalls,
     };
   } finally {
-    await stop();
+    await started.stop();
   }
 }
 

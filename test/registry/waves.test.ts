@@ -18,10 +18,9 @@ test.each([
 });
 
 test('waves go parents first, by number and not by text', () => {
-  const order = [
-    ...['edge-0', 'by-rest-edge-0', 'edge-1', 'edge-2', 'by-rest-edge-2', 'edge-10'],
-    ...['devices', 'by-rest-devices', 'modules', 'module-updates', 'twins', 'by-rest', 'deletes'],
-  ];
+  const edges = ['edge-0', 'by-rest-edge-0', 'edge-1', 'edge-2', 'by-rest-edge-2', 'edge-10'];
+  const late = ['devices', 'by-rest-devices', 'modules', 'module-updates', 'twins', 'by-rest', 'deletes'];
+  const order = [...edges, ...late];
   expect(order.toSorted().toSorted(compareWaves)).toStrictEqual(order);
   expect(compareWaves('devices', 'devices')).toBe(0);
   expect(thrown(() => compareWaves('devices', 'edge-')).code).toBe('INTERNAL');

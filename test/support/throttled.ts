@@ -102,7 +102,7 @@ function callsTo(hub: SimulatedHub): Record<OperationClass, Calls> {
 /** As docs/simulator.md has it. */
 function classOf(route: string): OperationClass {
   if (/configurations|applyConfigurationContent/.test(route)) return 'configurations';
-  if (/^POST \/devices\/query/.test(route)) return 'queries';
+  if (route.startsWith('POST /devices/query')) return 'queries';
   if (/ \/jobs/.test(route)) return 'jobs';
   if (/ \/twins/.test(route)) return route.startsWith('GET ') ? 'twinReads' : 'twinWrites';
   return 'registry';

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HubferryError } from '../registry/errors.js';
@@ -148,6 +148,7 @@ function announce(simulator: Simulator, options: Options): void {
   } else {
     const text = strings.map(({ name, connection }) => `${name}: ${JSON.stringify(connection)}\n`).join('');
     writeFileSync(options.keys, text, { mode: 0o600 });
+    chmodSync(options.keys, 0o600); // it may have been there
     for (const hub of simulator.hubs) lines.push(`hub ${hub.name}: ${hub.hostName}`);
     lines.push(`connection strings: ${options.keys}`);
   }

@@ -10,11 +10,21 @@ export interface Override {
   readonly value: unknown;
 }
 
-/** Settings that are a worker's and no run's, and where they are given instead. */
-const OF_WORKERS: ReadonlyMap<string, string> = new Map([
-  ['settings.metricsPort', 'Write it into the configuration, or use `hubferry worker --metrics-port`.'],
-  ['settings.rates', 'Write it into the configuration; `hubferry throttle` slows one run.'],
-]);
+/** Settings that no run is told of: what is said of them, and what to do instead. */
+const NOT_OF_A_RUN: Readonly<Record<string, readonly [string, string]>> = {
+  'settings.metricsPort': [
+    'this belongs to the worker’s process, not to a command',
+    'Write it into the configuration, or use `hubferry worker --metrics-port`.',
+  ],
+  'settings.rates': [
+    'this belongs to the worker’s process, not to a command',
+    'Write it into the configuration; `hubferry throttle` slows one run.',
+  ],
+  'settings.keyId': [
+    'worker and commands go by their configuration',
+    'Write it into the configuration of worker and commands.',
+  ],
+};
 
 /**
  * Reads an override such as `settings.settle=1s`. Only settings can be overridden: a secret has no place on a command
@@ -32,14 +42,8 @@ export function parseOverride(text: string): Override {
       `--set ${name}: expected settings.NAME=VALUE, such as settings.settle=1s`,
     );
   }
-  const hint = OF_WORKERS.get(path);
-  if (hint !== undefined) {
-    throw new HubferryError(
-      'USAGE',
-      `--set ${path}: this belongs to the worker’s process, not to a command`,
-      hint,
-    );
-  }
+  const refused = NOT_OF_A_RUN[path];
+  if (refused !== undefined) throw new HubferryError('USAGE', `--set ${path}: ${refused[0]}`, refused[1]);
   return { path: path.split('.'), value: scalar(value) };
 }
 

@@ -27,6 +27,8 @@ const config: Config = {
   temporal: null,
   metricsAddress: null,
   rates: 1,
+  keys: [],
+  keyId: null,
   settings: {
     chunkLines: 1,
     maxLineBytes: 1,

@@ -26,6 +26,8 @@ describe('the package', () => {
         'dist/client/main.js',
         'dist/worker/supervisor-main.js',
         'dist/worker/workflow-bundle.js',
+        'dist/worker/workflow-bundle-sealed.js',
+        'dist/worker/sealed-failures.cjs',
         'dist/hubferry.schema.json',
         'dist/hubferry.rules.schema.json',
       ]),

@@ -9,6 +9,7 @@ import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
 import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
+import type { ErrorCode } from '../../registry/errors.js';
 import type { RunSettings } from '../../registry/settings.js';
 import {
   type FullRecord,
@@ -58,6 +59,8 @@ export interface TestStand {
   hub(name: string): SimulatedHub;
   /** Holds the next call of an activity until it is released, or cancelled. */
   hold(activity: string): Hold;
+  /** Lets the next call of each activity fail for good with a code, but not of those; null: no more. @returns whose did */
+  failEach(code: ErrorCode | null, except?: readonly string[]): ReadonlySet<string>;
   migrate(options?: Partial<MigrateInput>): Promise<WorkflowHandle>;
   /** Runs to the end; a failure is returned as the report it closed with. */
   migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
@@ -127,6 +130,7 @@ export async function openTestStand(
   ]);
   const client = new Client({ connection });
   const holds = new Map<string, Held>();
+  let failing: Failing | null = null;
   const worker: WorkerPair = await createWorkerPair({
     connection: nativeConnection,
     namespace: 'default',
@@ -138,6 +142,7 @@ export async function openTestStand(
         hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
       }),
       holds,
+      () => failing,
     ),
     tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
   });
@@ -187,6 +192,11 @@ export async function openTestStand(
       holds.set(activity, { reach: reached.open, released: released.opened });
       return { reached: reached.opened, release: released.open };
     },
+    failEach: (code, except = []) => {
+      const failed = new Set<string>();
+      failing = code === null ? null : { code, failed, except };
+      return failed;
+    },
     migrate,
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
@@ -205,14 +215,24 @@ interface Held {
   readonly released: Promise<void>;
 }
 
+interface Failing {
+  readonly code: ErrorCode;
+  readonly failed: Set<string>;
+  readonly except: readonly string[];
+}
+
 function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { open, opened };
 }
 
-/** The same activities, each of which waits first where it is held. */
-function holdable(activities: Activities, holds: Map<string, Held>): Activities {
+/** The same activities, each of which waits first where it is held, and fails where it is to. */
+function holdable(
+  activities: Activities,
+  holds: Map<string, Held>,
+  failing: () => Failing | null,
+): Activities {
   type Call = (input: never) => Promise<unknown>;
   const each = Object.entries(activities as unknown as Record<string, Call>).map(([name, call]) => {
     const waiting: Call = async (input) => {
@@ -223,6 +243,11 @@ function holdable(activities: Activities, holds: Map<string, Held>): Activities 
         const context = Context.current();
         const beat = setInterval(() => context.heartbeat(), 100);
         await Promise.race([held.released, context.cancelled]).finally(() => clearInterval(beat));
+      }
+      const { code, failed, except = [] } = failing() ?? {};
+      if (failed && !failed.has(name) && !except.includes(name)) {
+        failed.add(name);
+        throw ApplicationFailure.nonRetryable(`${name} meets a fault.`, code);
       }
       return await call(input);
     };

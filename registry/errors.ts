@@ -86,7 +86,7 @@ export const ERRORS = {
   ),
   TOO_MANY_DELETES: final('Look at the plan; --max-delete N allows more.'),
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
-  TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
+  TARGET_BUSY: mendable('Wait for that run (`hubferry list`), or cancel it.'),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
   KEYS_EXCLUDED: final(
     '--keys regenerate makes new keys, which devices then have to be given; or take a snapshot with keys.',

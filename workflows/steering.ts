@@ -195,6 +195,7 @@ export class Steering {
     this.#held = { reason: code, why: `cannot go on, ${code}: ${message.replace(/\.$/, '')}` };
     const until = this.#restsUntil;
     const isMended = await this.#rest(until === null ? undefined : until - Date.now());
+    if (this.#cancelled) throw new CancelledFailure('The run was cancelled.');
     if (!isMended) fail(code, message);
   }
 
@@ -307,7 +308,8 @@ export class Steering {
   async #rest(within?: number): Promise<boolean> {
     this.#resting += 1;
     this.#mark();
-    const isTold = (): boolean => this.#held === null || this.#ending;
+    // What cannot be cancelled rests all the same no longer than its run.
+    const isTold = (): boolean => this.#held === null || this.#ending || this.#cancelled;
     let told = true;
     try {
       if (within === undefined) await condition(isTold);

@@ -59,8 +59,8 @@ export interface TestStand {
   hub(name: string): SimulatedHub;
   /** Holds the next call of an activity until it is released, or cancelled. */
   hold(activity: string): Hold;
-  /** Lets the next call of each activity fail for good with a code, but not of those; null: no more. @returns whose did */
-  failEach(code: ErrorCode | null, except?: readonly string[]): ReadonlySet<string>;
+  /** Lets the next call of each of these activities fail for good with a code; null: no more. @returns whose did. */
+  failEach(code: ErrorCode | null, which?: (activity: string) => boolean): ReadonlySet<string>;
   migrate(options?: Partial<MigrateInput>): Promise<WorkflowHandle>;
   /** Runs to the end; a failure is returned as the report it closed with. */
   migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
@@ -192,9 +192,9 @@ export async function openTestStand(
       holds.set(activity, { reach: reached.open, released: released.opened });
       return { reached: reached.opened, release: released.open };
     },
-    failEach: (code, except = []) => {
+    failEach: (code, which = () => true) => {
       const failed = new Set<string>();
-      failing = code === null ? null : { code, failed, except };
+      failing = code === null ? null : { code, failed, which };
       return failed;
     },
     migrate,
@@ -218,7 +218,7 @@ interface Held {
 interface Failing {
   readonly code: ErrorCode;
   readonly failed: Set<string>;
-  readonly except: readonly string[];
+  readonly which: (activity: string) => boolean;
 }
 
 function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
@@ -244,8 +244,8 @@ function holdable(
         const beat = setInterval(() => context.heartbeat(), 100);
         await Promise.race([held.released, context.cancelled]).finally(() => clearInterval(beat));
       }
-      const { code, failed, except = [] } = failing() ?? {};
-      if (failed && !failed.has(name) && !except.includes(name)) {
+      const { code, failed, which } = failing() ?? {};
+      if (failed && which?.(name) && !failed.has(name)) {
         failed.add(name);
         throw ApplicationFailure.nonRetryable(`${name} meets a fault.`, code);
       }
@@ -257,11 +257,15 @@ function holdable(
 }
 
 /** Undoes a run to the end. */
-export async function rolledBack(
+export async function rolledBack(...args: Parameters<typeof startRollback>): Promise<RunReport> {
+  return await args[0].reportOf(await startRollback(...args));
+}
+
+export async function startRollback(
   stand: TestStand,
   { run: undone, target, snapshots }: RunReport,
   settings: RunSettings = FAST,
-): Promise<RunReport> {
+): Promise<WorkflowHandle> {
   const host = target ?? '';
   const input: RollbackInput = {
     run: testRun(),
@@ -271,12 +275,11 @@ export async function rolledBack(
     before: snapshots.target ?? '',
     target: { host },
   };
-  const handle = await stand.client.workflow.start('rollback', {
+  return await stand.client.workflow.start('rollback', {
     workflowId: writerIdOf(host),
     taskQueue: stand.taskQueue,
     args: [input],
   });
-  return await stand.reportOf(handle);
 }
 
 /** What of a hub's records must arrive: everything but what the service makes itself. Parents by device id. */

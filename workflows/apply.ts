@@ -178,8 +178,8 @@ export async function apply(
       });
       return;
     }
-    const log = { account, container, work, pass, partitions, chunk };
-    const errors = await once('log', () => transfer.readErrorLog(log));
+    const told = { account, container, work, pass, partitions, chunk };
+    const errors = await once('log', () => transfer.readErrorLog(told));
     if (errors.known) add({ applied: staged.lines - errors.rejected, rejected: errors.rejected });
     else add({ uncertain: staged.lines });
     await light.deleteContainer({ account, container });

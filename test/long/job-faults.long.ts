@@ -149,7 +149,7 @@ async function running(hub: SimulatedHub, wanted: 'import' | 'export'): Promise<
   const job = await until(`an ${wanted} job`, () =>
     hub.jobs
       .list()
-      .find(({ type, status }) => type === wanted && !['completed', 'failed'].includes(String(status))),
+      .find(({ type, status }) => type === wanted && status !== 'completed' && status !== 'failed'),
   );
-  return String(job['jobId']);
+  return job['jobId'] as string;
 }

@@ -126,9 +126,9 @@ it('a slot that others hold for longer than a job may take lets a run rest, with
   stand.hub('old').occupySlot();
   const handle = await stand.migrate({ settings: { ...FAST, jobDeadline: 1_000 } });
   const { source } = await parked(handle, 'HUB_SLOT_TAKEN');
-  expect(
-    await stand.client.workflow.getHandle(hubQueueIdOf(source)).query<readonly InLine[], []>(line),
-  ).toEqual([]);
+  expect(await stand.client.workflow.getHandle(hubQueueIdOf(source)).query<readonly InLine[]>(line)).toEqual(
+    [],
+  );
   stand.hub('old').releaseSlot();
   await handle.executeUpdate(resume);
   expect(await stand.reportOf(handle)).toMatchObject({ outcome: 'verified' });

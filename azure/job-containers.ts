@@ -10,9 +10,12 @@ export const DEVICES_BLOB = 'devices.txt';
 /** Written by the hub into the output container of an import, at its root (service facts §3.1). */
 export const ERROR_LOG_BLOB = 'importErrors.log';
 
-/** What a hub may do in a job's container: it writes, replaces and deletes its output, and reads its input. */
-const OUTPUT_RIGHTS = 'racwdl';
-const INPUT_RIGHTS = 'rl';
+/**
+ * What a hub may do in a job's container, and nothing else: it writes, replaces and deletes its output, and reads its
+ * input. Documented as enough, and what Microsoft's samples grant (service facts §4).
+ */
+const OUTPUT_RIGHTS = 'rwd';
+const INPUT_RIGHTS = 'r';
 
 export type JobType = 'export' | 'import';
 

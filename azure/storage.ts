@@ -4,12 +4,30 @@ import type { StorageConfig } from '../config/model.js';
 import { isOwnContainer } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { blobLibrary } from './blob-library.js';
-import { readBlob } from './blob-reader.js';
+import { type BlobRange, readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
+import { custodyOf } from './custody.js';
 import { entraCredential, STORAGE_ROLE } from './entra.js';
 import { DelegationAccess, PolicyAccess } from './granted-access.js';
-import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
-import type { BlobPlace, BlobWriter, GrantedAccess, Storage } from './storage-port.js';
+import { type KeyRing, NO_KEYS } from './key-ring.js';
+import { sealedStorage } from './sealed-storage.js';
+import {
+  StorageAnswerError,
+  type StorageCall,
+  storageAnswer,
+  storageError,
+  textOf,
+} from './storage-errors.js';
+import type {
+  BlobBody,
+  BlobFacts,
+  BlobPlace,
+  BlobWriter,
+  Custody,
+  GrantedAccess,
+  RawStorage,
+  Storage,
+} from './storage-port.js';
 import { deadline, storageTransport } from './storage-transport.js';
 
 export type { BlobPlace, BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
@@ -19,6 +37,8 @@ export interface OpenStorageOptions {
   readonly ca?: string | Buffer;
   /** Whose tokens of Microsoft Entra ID are used where there is no connection string; left out, those of this process. */
   readonly credential?: TokenCredential;
+  /** What is sealed with, and opened. Left out: none. */
+  readonly keys?: KeyRing;
 }
 
 /**
@@ -26,7 +46,15 @@ export interface OpenStorageOptions {
  *
  * @throws HubferryError STORAGE_UNREACHABLE where the environment names a proxy that is none
  */
-export function openStorage(config: StorageConfig, { ca, credential }: OpenStorageOptions = {}): Storage {
+export function openStorage(config: StorageConfig, options: OpenStorageOptions = {}): Storage {
+  return sealedStorage(openRawStorage(config, options), options.keys ?? NO_KEYS);
+}
+
+/** One that shows blobs as they are kept. @throws HubferryError as `openStorage` */
+export function openRawStorage(
+  config: StorageConfig,
+  { ca, credential }: Omit<OpenStorageOptions, 'keys'> = {},
+): RawStorage {
   const { connectionString, account } = config;
   const endpoint = blobEndpointOf(config);
   const transport = storageTransport(endpoint, ca);
@@ -58,10 +86,11 @@ const DELETES_AT_ONCE = 16;
 /** How often the account is asked how far it is with a copy, in milliseconds; small blobs are done at once. */
 const COPY_POLL = 500;
 
-class StorageClient implements Storage {
+class StorageClient implements RawStorage {
   readonly account: string;
   readonly home: string | null;
   readonly access: GrantedAccess;
+  readonly custody: Custody;
   readonly #service: BlobServiceClient;
   readonly #call: (what: string) => StorageCall;
 
@@ -76,6 +105,7 @@ class StorageClient implements Storage {
     this.access = access;
     this.#service = service;
     this.#call = call;
+    this.custody = custodyOf(service, call, (name) => this.#place(name));
   }
 
   async createContainer(name: string): Promise<boolean> {
@@ -157,54 +187,66 @@ class StorageClient implements Storage {
     }
   }
 
-  async *list(container: string, prefix = ''): AsyncGenerator<{ name: string; bytes: number }> {
+  async *list(
+    container: string,
+    prefix = '',
+  ): AsyncGenerator<{ name: string; bytes: number; contentType: string }> {
     const call = this.#call(`list container ${container}`);
     const { client, folder } = this.#place(container);
     const pages = client.listBlobsFlat({ prefix: `${folder}${prefix}` }).byPage();
     for await (const page of mapped(call, pages)) {
       for (const { name, properties } of page.segment.blobItems) {
-        yield { name: name.slice(folder.length), bytes: properties.contentLength ?? 0 };
+        const { contentLength = 0, contentType = '' } = properties;
+        yield { name: name.slice(folder.length), bytes: contentLength, contentType };
       }
     }
   }
 
   async size(container: string, blob: string): Promise<number | null> {
+    return (await this.facts(container, blob))?.bytes ?? null;
+  }
+
+  async facts(container: string, blob: string): Promise<BlobFacts | null> {
     const client = this.#blob(container, blob);
     const call = this.#call(`look at ${container}/${blob}`);
     const answer = await storageAnswer(call, () => client.getProperties({ abortSignal: deadline() }), [404]);
-    return answer === null ? null : (answer.contentLength ?? 0);
+    if (answer === null) return null;
+    const { contentLength = 0, contentType = '', etag = '*' } = answer;
+    return { bytes: contentLength, contentType, etag };
   }
 
-  async read(
-    container: string,
-    blob: string,
-    range: { offset: number; count?: number } = { offset: 0 },
-  ): Promise<AsyncIterable<Buffer>> {
+  async read(container: string, blob: string, range: BlobRange = { offset: 0 }): Promise<BlobBody> {
     return await readBlob(this.#call(`read ${container}/${blob}`), this.#blob(container, blob), range);
   }
 
   async readText(container: string, blob: string): Promise<string | null> {
-    const call = this.#call(`read ${container}/${blob}`);
-    const chunks = await storageAnswer(call, () => this.read(container, blob), [404]);
-    if (chunks === null) return null;
-    const all: Buffer[] = [];
-    for await (const chunk of chunks) all.push(chunk);
-    return Buffer.concat(all).toString('utf8');
+    return await textOf(() => this.read(container, blob));
   }
 
   async writeText(
     container: string,
     blob: string,
     text: string,
-    { onlyIfAbsent = false }: { onlyIfAbsent?: boolean } = {},
+    options: { onlyIfAbsent?: boolean } = {},
   ): Promise<boolean> {
-    const body = Buffer.from(text, 'utf8');
+    return await this.write(container, blob, Buffer.from(text, 'utf8'), options);
+  }
+
+  async write(
+    container: string,
+    blob: string,
+    body: Buffer,
+    {
+      onlyIfAbsent = false,
+      contentType = contentTypeOf(blob),
+    }: { onlyIfAbsent?: boolean; contentType?: string } = {},
+  ): Promise<boolean> {
     const answer = await storageAnswer(
       this.#call(`write ${container}/${blob}`),
       () =>
         this.#blob(container, blob).upload(body, body.length, {
           abortSignal: deadline(),
-          blobHTTPHeaders: { blobContentType: contentTypeOf(blob) },
+          blobHTTPHeaders: { blobContentType: contentType },
           ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
         }),
       onlyIfAbsent ? ['BlobAlreadyExists', 'ConditionNotMet'] : [],
@@ -215,13 +257,18 @@ class StorageClient implements Storage {
   writer(
     container: string,
     blob: string,
-    { blockBytes = BLOCK_BYTES }: { blockBytes?: number } = {},
+    {
+      blockBytes = BLOCK_BYTES,
+      contentType = contentTypeOf(blob),
+      series,
+    }: { blockBytes?: number; contentType?: string; series?: Buffer } = {},
   ): BlobWriter {
     return new BlockWriter({
       call: this.#call(`write ${container}/${blob}`),
       blob: this.#blob(container, blob),
-      contentType: contentTypeOf(blob),
+      contentType,
       blockBytes,
+      series,
       deadline,
     });
   }

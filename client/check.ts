@@ -11,7 +11,7 @@ import type { ProbeRunInput } from '../workflows/probe.js';
 import { findingsText } from './findings.js';
 import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { conduct } from './run.js';
 import { newRunId } from './runs.js';
 import { configOf, openSession, type Session, storageWithinReach } from './session.js';
@@ -62,7 +62,7 @@ export function checkCommand(): Command {
         const findings = [...temporalFindings(session.server, Date.now() - asked), ...told];
         const nameOf = (subject: string): string => nameIn(config, subject);
         if (options.json) printJson(reportOf(run, hosts, findings));
-        else process.stdout.write(`${findingsText(findings, nameOf, widthOf(process.stdout))}\n`);
+        else print(findingsText(findings, nameOf, widthOf(process.stdout)));
         process.exitCode = findings.every(({ ok }) => ok) ? 0 : 1;
       } finally {
         await session.close();

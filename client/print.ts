@@ -26,7 +26,7 @@ import {
   RUN_VERBS,
   type RunReport,
 } from '../workflows/messages.js';
-import { count, duration, estimate, fold, plain, table, typed } from './text.js';
+import { count, duration, estimate, fold, joined, plain, plainJson, table, typed } from './text.js';
 
 const bySchedule = ({ schedule }: RunReport): string =>
   schedule === undefined ? '' : ` · schedule ${plain(schedule)}`;
@@ -40,7 +40,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   const { ledger, verify, error } = report;
   const lines = [
     ...fold(`run ${report.run} · ${report.workflow}${bySchedule(report)}`, width),
-    ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
+    ...fold(`  ${plain(report.source)}${report.target ? ` → ${plain(report.target)}` : ''}`, width),
     '',
     ...fold(`  ${verdictOf(report)}`, width),
     '',
@@ -114,7 +114,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
     if (mending !== null) lines.push(...fold(`  what to do: ${mending}`, width, 4));
     lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
   }
-  return lines.join('\n');
+  return joined(lines);
 }
 
 /** What a probe asked, what the hub answered, and what hubferry takes for granted. */
@@ -289,7 +289,7 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
   const times = `in ${duration(seconds.inJobs * 1000)}; whole run ${duration(seconds.total * 1000)}`;
   const lines = [`  ${jobs.length} ${jobs.length === 1 ? 'job' : 'jobs'} ${times}`];
   const calls = Object.entries(hubCalls).map(([host, { jobs: created, polls, other }]) => {
-    const role = host === source ? 'source' : host === target ? 'target' : host;
+    const role = host === source ? 'source' : host === target ? 'target' : plain(host);
     return [`    ${role}`, ...[created, polls, other].map(count)];
   });
   if (calls.length > 0)
@@ -340,12 +340,19 @@ export function exitCodeOf(report: Pick<RunReport, 'outcome'>): number {
   }
 }
 
-/** The one object (or array) of `--json`. */
+/** The one object (or array) of `--json`. What would steer a terminal is escaped, as JSON allows it to be. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${plainJson(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** The result for a person. Whatever is in it, no line steers the terminal. */
+export function print(text: string): void {
+  process.stdout.write(`${lineByLine(text)}\n`);
 }
 
 /** A line for the person who waits, never on stdout, which belongs to the result. */
-export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+export function say(text: string): void {
+  process.stderr.write(`${lineByLine(text)}\n`);
 }
+
+const lineByLine = (text: string): string => joined(text.split('\n'));

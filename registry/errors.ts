@@ -67,7 +67,26 @@ export const ERRORS = {
   SIGN_IN_FAILED: passing(
     'Give the worker an identity: a managed one, AZURE_… in its environment, or `az login`; see docs/identity.md.',
   ),
+  KEY_UNKNOWN: mendable(
+    'Add the key to `keys:` of this process’s configuration; keep old keys there while anything needs them.',
+  ),
+  KEY_MISMATCH: mendable('Give every process the same key under this id; a new key needs a new id.'),
+  KEY_VAULT_UNREACHABLE: passing(
+    'Check the vault’s address in `keys:`, the network and the vault’s firewall.',
+  ),
+  KEY_VAULT_UNAUTHORIZED: final(
+    'Give the identity of this process the role Key Vault Secrets User at the vault.',
+  ),
+  KEY_VAULT_NO_KEY: final(
+    'Store base64 of 32 random bytes as that secret (`openssl rand -base64 32`), or correct its name.',
+  ),
   STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
+  STORAGE_CONTENDED: passing(
+    'Another attempt of the same step was at work on it; run the same command again.',
+  ),
+  SEAL_BROKEN: final(
+    'Somebody changed or cut it. Of a snapshot, take a new one; otherwise run the same command again.',
+  ),
   STORAGE_UNAUTHORIZED: mendable(
     'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
   ),

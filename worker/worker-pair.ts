@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { KeyRing } from '../azure/key-ring.js';
 import { TASK_QUEUE, transferQueueOf } from '../workflows/messages.js';
 import { workflowSource } from './bundling.js';
+import { dataConverterOf } from './data-converter.js';
 import { activityLogFields } from './log-fields.js';
 import { VERSION } from './version.js';
 
@@ -52,15 +54,18 @@ export async function createWorkerPair(options: {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly activities: object;
+  /** What is written into Temporal is sealed with its current key. */
+  readonly ring: KeyRing;
   readonly tuning?: WorkerTuning;
 }): Promise<WorkerPair> {
-  const { connection, namespace, activities, tuning = {} } = options;
+  const { connection, namespace, activities, ring, tuning = {} } = options;
   const taskQueue = tuning.taskQueue ?? TASK_QUEUE;
   const grace = tuning.shutdownGrace ?? SHUTDOWN_GRACE;
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
     activities,
+    dataConverter: dataConverterOf(ring),
     // Named explicitly: the default is a hash of the bundle, which depends on the folder it was made in.
     workerDeploymentOptions: {
       version: { deploymentName: 'hubferry', buildId: VERSION },
@@ -75,7 +80,7 @@ export async function createWorkerPair(options: {
       : { stickyQueueScheduleToStartTimeout: tuning.stickyTimeout }),
   };
   const workers = await Promise.all([
-    Worker.create({ ...shared, taskQueue, ...workflowSource(tuning.workflowBundle) }),
+    Worker.create({ ...shared, taskQueue, ...workflowSource(ring.current !== null, tuning.workflowBundle) }),
     Worker.create({
       ...shared,
       taskQueue: transferQueueOf(taskQueue),

@@ -120,7 +120,7 @@ async function waitForServer(
   try {
     while (!stop.aborted) {
       try {
-        return (await connectClient(options, connectTimeout)).connection;
+        return (await connectClient(options, { connectTimeout })).connection;
       } catch (error) {
         if (!(error instanceof HubferryError) || Date.now() >= deadline) throw error;
         await pause(RETRY_PAUSE);

@@ -1,7 +1,7 @@
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PreparedContainer } from '../../azure/job-containers.js';
-import { openStorage, type Storage } from '../../azure/storage.js';
+import { OwnContainers, PreparedContainer } from '../../azure/job-containers.js';
+import { type GrantedAccess, openStorage, type Storage } from '../../azure/storage.js';
 import { type Azurite, startAzurite, storageAt } from './azurite.js';
 
 const HUB = 'jobs-of-new';
@@ -73,6 +73,34 @@ describe('folders of one container that stand for containers', () => {
       code: 'STORAGE_CONTAINER_MISSING',
       message: `${storage.account} has no container home`,
     });
+  });
+});
+
+describe('what a hub may do with the container of a job', () => {
+  /** Who is granted what, without a storage account that would say more. */
+  const granted: string[] = [];
+  const access: GrantedAccess = {
+    revocable: true,
+    hubIdentity: false,
+    expiry: (now) => now,
+    grant: async (_container, name, permissions) => {
+      granted.push(`${name.replace(/-.*/, '')}: ${permissions}`);
+      return 'uri';
+    },
+    extend: async () => undefined,
+    revoke: async () => undefined,
+  };
+
+  it.each([
+    ['export', ['output: rwd']],
+    ['import', ['output: rwd', 'input: r']],
+  ] as const)('an %s: no more than the service asks for', async (type, rights) => {
+    await storage.writeText(JOB, 'devices.txt', 'lines');
+    for (const one of [new OwnContainers(storage, access), new PreparedContainer(storage, access, HUB)]) {
+      granted.length = 0;
+      await one.open(JOB, type, hour());
+      expect(granted).toEqual(rights);
+    }
   });
 });
 

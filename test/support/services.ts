@@ -1,8 +1,16 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAzurite } from '../../demo/azurite.js';
-import { bundleWorkflows } from '../../worker/bundling.js';
+import { bundleWorkflows, sealedBundleOf } from '../../worker/bundling.js';
 import { startDevServer } from '../../worker/dev-server.js';
 import { findServer } from '../../worker/server-binary.js';
 import { builtBundle } from './compiled.js';
@@ -32,9 +40,21 @@ export function storageOfFile({
   return connectionString;
 }
 
+/** Makes the bundle for workers that seal, beside the other one, where no test has made it yet. */
+export async function makeSealedBundle(workflowBundle: string): Promise<void> {
+  const file = sealedBundleOf(workflowBundle);
+  if (existsSync(file)) return;
+  const built = builtBundle();
+  const code = built === null ? await bundleWorkflows(true) : readFileSync(sealedBundleOf(built), 'utf8');
+  // Another process may be at it, too.
+  const own = `${file}.${process.pid}`;
+  writeFileSync(own, code);
+  renameSync(own, file);
+}
+
 async function bundle(file: string): Promise<void> {
   const built = builtBundle();
-  if (built === null) writeFileSync(file, await bundleWorkflows());
+  if (built === null) writeFileSync(file, await bundleWorkflows(false));
   else copyFileSync(built, file);
 }
 

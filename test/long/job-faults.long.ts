@@ -1,10 +1,13 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { generateFleet, type JobFault, type SimulatedHub } from '../../simulator/index.js';
 import { type RunReport, resume, writerIdOf } from '../../workflows/messages.js';
 import { parked } from '../support/parking.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
+
+/** Each of them is a run or more, and rests in between. */
+vi.setConfig({ testTimeout: 400_000 });
 
 let stand: TestStand;
 beforeAll(async () => {

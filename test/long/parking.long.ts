@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, vi } from 'vitest';
 import type { Edit } from '../../registry/edit.js';
 import type { SimulatedHub } from '../../simulator/index.js';
 import {
@@ -22,6 +22,9 @@ import {
   type TestStand,
   testRun,
 } from '../support/stand.js';
+
+/** Each of them is a run or more, and rests in between. */
+vi.setConfig({ testTimeout: 400_000 });
 
 let stand: TestStand;
 beforeAll(async () => {

@@ -83,7 +83,7 @@ describe('a fault that somebody can mend lets a run rest, and the same step is t
     // Those of two exports side by side fail together.
     expect(rests).toBeGreaterThan(EACH.length - 5);
     arrived();
-  });
+  }, 300_000);
 });
 
 it('preflight tells a fault at once, and what nobody can mend ends a run', async () => {

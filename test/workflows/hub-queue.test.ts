@@ -108,11 +108,12 @@ describe('the queue of a hub', () => {
   });
 
   it('lets a cancelled caller leave the line', async () => {
-    stand.hub('old').set({ rate: 100 });
+    stand.hub('old').set(SLOW);
     const [first, leaving] = [await startedSnapshot(0), await startedSnapshot(1)];
     await leaving.cancel();
     await expect(leaving.result()).rejects.toThrow();
     expect(await line()).toHaveLength(1);
+    stand.hub('old').set(FREE);
     await first.result();
     expect(stand.hub('old').counts()['POST /jobs/create']).toBe(1);
   });

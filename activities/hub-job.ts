@@ -2,7 +2,7 @@ import { activityInfo } from '@temporalio/activity';
 import type { HubJob } from '../azure/hub.js';
 import { type JobContainers, OwnContainers } from '../azure/job-containers.js';
 import type { GrantTimes } from '../azure/storage-port.js';
-import { type ErrorCode, HubferryError } from '../registry/errors.js';
+import { ERRORS, type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { JobRequest, QueueRequest } from '../workflows/messages.js';
@@ -141,13 +141,15 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         return submitted(job.jobId, false);
       } catch (error) {
         const roleMayBeNew = access.hubIdentity && isCode(error, 'CONTAINER_REFUSED') && isEarly();
-        if (!roleMayBeNew && !isCode(error, 'HUB_SLOT_TAKEN')) throw error;
-        // A clear no: our create made no job, so a later attempt starts from a fresh list. After an unclear attempt the
-        // old list stays, since the job that holds the slot may be our own.
-        if (first && (await storage.size(container, JOB_BLOB)) === null) {
+        const isTaken = isCode(error, 'HUB_SLOT_TAKEN');
+        // A clear no: our create made no job, so whoever tries again, maybe much later, starts from a fresh list. After
+        // an unclear attempt the old list stays, since the job that holds the slot may be our own.
+        const isClear = isTaken || (error instanceof HubferryError && !ERRORS[error.code].retryable);
+        if (isClear && first && (await storage.size(container, JOB_BLOB)) === null) {
           await storage.deleteBlob(container, BEFORE_BLOB);
         }
         if (roleMayBeNew) throw new HubferryError('HUB_ROLE_PENDING', error.message);
+        if (!isTaken) throw error;
         return { value: { kind: 'slot taken' }, calls: hub.takeCalls() };
       }
     },

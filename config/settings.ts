@@ -52,6 +52,10 @@ export const settingsSchema = z.strictObject({
     .describe('How often a running job is looked at.'),
   // A stranger's job is over when it is over; asking four times a minute costs 4 % of one S1 unit's job calls.
   slotWait: duration.prefault('15s').describe('Wait before a hub whose slot is taken is tried again.'),
+  // Longer than most outages of a cloud service and any restart of ours, short enough that somebody is told the same day.
+  patience: duration
+    .prefault('1h')
+    .describe('How long a fault that may pass is tried again before the run rests.'),
   // 1,000,000 records at the documented 70 devices/s take 4 h; three times that is not slow but stuck.
   jobDeadline: duration.prefault('12h').describe('A job that runs longer than this counts as stuck.'),
   // The documented 4 h of the largest job plus half: it ends well even if no worker lives to extend its access. It is

@@ -153,7 +153,7 @@ export async function cleared<P extends Planned>(
   const isFresh = !waits && age <= input.settings.planMaxAge;
   const now = isFresh ? planned : await remade(run, input, planned, room, again);
   // Whatever ends the run from here on, it can be undone by what its report says.
-  if (plannedSomething(now.plan) && patched('plan-report')) await run.note();
+  if (plannedSomething(now.plan) && patched('plan-report')) await run.steering.step(() => run.note());
   return now;
 }
 

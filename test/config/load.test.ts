@@ -65,6 +65,7 @@ describe('a good configuration', () => {
       settle: 30_000,
       poll: { first: 1_000, max: 1_800_000 },
       slotWait: 15_000,
+      patience: 3_600_000,
       jobDeadline: 43_200_000,
       sasLifetime: 21_600_000,
       repairRounds: 2,

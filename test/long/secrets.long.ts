@@ -108,11 +108,10 @@ it(
     // What storage is asked, a faulty one tells: a signature stands in it.
     const again = planted.gate.refuse(/^PUT \/hf-[^/]+-100000-1\/devices\.txt/, 403, true);
     hub('new').clear();
-    expect(await run('migrate', 'old', 'new')).toMatchObject({
-      outcome: 'failed',
-      error: { code: 'STORAGE_UNAUTHORIZED' },
-    });
+    const rests = await run('migrate', 'old', 'new');
+    expect(rests).toMatchObject({ outcome: 'parked', parked: { reason: 'STORAGE_UNAUTHORIZED' } });
     again();
+    expect(await run('cancel', rests.run)).toMatchObject({ code: 4 });
 
     const ready = await run('migrate', 'old', 'new', '--follow', '--disable-source');
     expect(ready).toMatchObject({ code: 3, outcome: 'parked' });

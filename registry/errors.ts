@@ -94,7 +94,7 @@ export const ERRORS = {
   CONTAINERS_NOT_ALLOWED: mendable(
     'Allow it to make containers, or name ones made beforehand: storage.container, and container of every hub.',
   ),
-  LEASE_REFUSED: mendable(
+  LEASE_REFUSED: final(
     'The account must let blobs be leased: use a standard blob account, and a role or SAS that may write.',
   ),
   STORAGE_CONTAINER_MISSING: mendable('Make the container, or correct its name in the configuration.'),

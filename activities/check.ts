@@ -1,7 +1,9 @@
 import { isLoopbackHost } from '../azure/connections.js';
 import type { Hub } from '../azure/hub.js';
+import { tryLease } from '../azure/owners.js';
 import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
+import { checkContainer } from '../registry/containers.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
 import { WARNINGS, type WarningCode } from '../registry/warnings.js';
 import type { Deps } from './deps.js';
@@ -30,7 +32,7 @@ export function checkActivities({ connections }: Deps) {
     /** Containers can be made, written, granted and deleted; or the one that was made beforehand can be written. */
     async checkStorage(input: { account: string }): Promise<Finding[]> {
       const { account } = input;
-      const container = `hf-check-${Date.now().toString(36)}`;
+      const container = checkContainer(Date.now());
       let storage: Storage | undefined;
       const steps: Step[] = [
         [
@@ -54,6 +56,14 @@ export function checkActivities({ connections }: Deps) {
             } finally {
               await storage.deleteContainer(container);
             }
+          },
+        ],
+        [
+          'leases',
+          async () => {
+            if (!storage) throw new HubferryError('STORAGE_UNREACHABLE', 'not tried');
+            await tryLease(storage, container);
+            return 'can be taken: a target has one writer';
           },
         ],
         ...custodySteps(() => connections.storage(account), container),

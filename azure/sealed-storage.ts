@@ -13,6 +13,7 @@ import {
 } from './sealed-frames.js';
 import { textOf } from './storage-errors.js';
 import type {
+  BlobCondition,
   BlobFacts,
   BlobPlace,
   BlobWriter,
@@ -130,7 +131,7 @@ class SealedStorage implements Storage {
     container: string,
     blob: string,
     text: string,
-    { forHub, ...options }: ForHub & { onlyIfAbsent?: boolean } = {},
+    { forHub, ...options }: ForHub & { onlyIfAbsent?: boolean } & BlobCondition = {},
   ): Promise<boolean> {
     const key = this.#keyFor(container, forHub);
     if (key === null) return await this.#raw.writeText(container, blob, text, options);
@@ -155,8 +156,20 @@ class SealedStorage implements Storage {
     return facts?.contentType === SEALED_TYPE ? null : this.#sealing(key, { container, blob });
   }
 
-  deleteBlob(container: string, blob: string): Promise<void> {
-    return this.#raw.deleteBlob(container, blob);
+  readTagged(container: string, blob: string): Promise<{ text: string; etag: string } | null> {
+    return this.#raw.readTagged(container, blob);
+  }
+
+  deleteBlob(container: string, blob: string, condition?: BlobCondition): Promise<boolean> {
+    return this.#raw.deleteBlob(container, blob, condition);
+  }
+
+  lease(container: string, blob: string, lease: string): Promise<boolean> {
+    return this.#raw.lease(container, blob, lease);
+  }
+
+  breakLease(container: string, blob: string, etag: string): Promise<void> {
+    return this.#raw.breakLease(container, blob, etag);
   }
 
   copy(from: BlobPlace, to: BlobPlace): Promise<void> {

@@ -21,6 +21,14 @@ export interface BlobPlace {
   readonly blob: string;
 }
 
+/** What has to be true of a blob for it to be written or deleted; it is left alone otherwise. */
+export interface BlobCondition {
+  /** The lease under which it is held. */
+  readonly lease?: string;
+  /** It is still as it was read: see {@link Storage.readTagged}. */
+  readonly etag?: string;
+}
+
 /** What decides how long access lasts, in milliseconds. */
 export interface GrantTimes {
   /** How long access should last if it can be extended: `sasLifetime`. */
@@ -125,16 +133,19 @@ export interface Storage {
   ): Promise<AsyncIterable<Buffer>>;
   /** A whole blob as UTF-8, or null if there is none. For small ones. */
   readText(container: string, blob: string): Promise<string | null>;
+  /** The same of a blob as it is kept, with the tag that changes whenever it is written. */
+  readTagged(container: string, blob: string): Promise<{ text: string; etag: string } | null>;
   /**
    * Writes a small blob as UTF-8.
    *
-   * @returns false if `onlyIfAbsent` and there is one. It may then be one's own, from a call whose reply was lost.
+   * @returns false if `onlyIfAbsent` and there is one, which may be one's own, from a call whose reply was lost; or if a
+   *   condition does not hold
    */
   writeText(
     container: string,
     blob: string,
     text: string,
-    options?: ForHub & { onlyIfAbsent?: boolean },
+    options?: ForHub & { onlyIfAbsent?: boolean } & BlobCondition,
   ): Promise<boolean>;
   /**
    * Writes a blob of any size as blocks of `blockBytes` (4 MiB by default). A second writer of the same data, even at the
@@ -147,8 +158,26 @@ export interface Storage {
    * sealed, or it is already.
    */
   sealer(container: string, blob: string): Promise<BlobWriter | null>;
-  /** A missing blob is fine. */
-  deleteBlob(container: string, blob: string): Promise<void>;
+  /**
+   * A missing blob is fine.
+   *
+   * @returns false if a condition does not hold
+   */
+  deleteBlob(container: string, blob: string, condition?: BlobCondition): Promise<boolean>;
+  /**
+   * Leases a blob for ever; who has the lease already gets it again. While it lasts nobody else can write or delete the blob.
+   *
+   * @param lease a UUID, chosen by whoever takes it
+   * @returns whether it is ours now; false where another lease holds the blob, or there is no blob
+   * @throws HubferryError also LEASE_REFUSED
+   */
+  lease(container: string, blob: string, lease: string): Promise<boolean>;
+  /**
+   * Ends whatever lease holds a blob, at once, provided that the blob is still as it was read; otherwise nothing happens.
+   *
+   * @throws HubferryError also LEASE_REFUSED
+   */
+  breakLease(container: string, blob: string, etag: string): Promise<void>;
   /** Copies a blob within the account; its bytes do not pass this process. */
   copy(from: BlobPlace, to: BlobPlace): Promise<void>;
 }
@@ -185,7 +214,7 @@ export interface RawStorage extends Omit<Storage, 'list' | 'read' | 'writer' | '
     container: string,
     blob: string,
     bytes: Buffer,
-    options?: { onlyIfAbsent?: boolean; contentType?: string },
+    options?: { onlyIfAbsent?: boolean; contentType?: string } & BlobCondition,
   ): Promise<boolean>;
   /** @param series tells the blocks of this writer from those of others, 6 bytes; left out: it is not to be told */
   writer(

@@ -1,5 +1,10 @@
 import type { TokenCredential } from '@azure/identity';
-import type { BlobServiceClient, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import type {
+  BlobRequestConditions,
+  BlobServiceClient,
+  BlockBlobClient,
+  ContainerClient,
+} from '@azure/storage-blob';
 import type { StorageConfig } from '../config/model.js';
 import { isOwnContainer } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
@@ -20,6 +25,7 @@ import {
 } from './storage-errors.js';
 import type {
   BlobBody,
+  BlobCondition,
   BlobFacts,
   BlobPlace,
   BlobWriter,
@@ -30,7 +36,7 @@ import type {
 } from './storage-port.js';
 import { deadline, storageTransport } from './storage-transport.js';
 
-export type { BlobPlace, BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
+export type { BlobPlace, BlobWriter, Custody, GrantedAccess, GrantName, Storage } from './storage-port.js';
 
 export interface OpenStorageOptions {
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS; not through a proxy. */
@@ -223,11 +229,23 @@ class StorageClient implements RawStorage {
     return await textOf(() => this.read(container, blob));
   }
 
+  async readTagged(container: string, blob: string): Promise<{ text: string; etag: string } | null> {
+    const call = this.#call(`read ${container}/${blob}`);
+    const client = this.#blob(container, blob);
+    const read = async (): Promise<{ text: string; etag: string }> => {
+      const answer = await client.download(0, undefined, { abortSignal: deadline() });
+      const all: Buffer[] = [];
+      for await (const chunk of answer.readableStreamBody ?? []) all.push(Buffer.from(chunk));
+      return { text: Buffer.concat(all).toString('utf8'), etag: answer.etag ?? '' };
+    };
+    return await storageAnswer(call, read, [404]);
+  }
+
   async writeText(
     container: string,
     blob: string,
     text: string,
-    options: { onlyIfAbsent?: boolean } = {},
+    options: { onlyIfAbsent?: boolean } & BlobCondition = {},
   ): Promise<boolean> {
     return await this.write(container, blob, Buffer.from(text, 'utf8'), options);
   }
@@ -239,17 +257,19 @@ class StorageClient implements RawStorage {
     {
       onlyIfAbsent = false,
       contentType = contentTypeOf(blob),
-    }: { onlyIfAbsent?: boolean; contentType?: string } = {},
+      ...condition
+    }: { onlyIfAbsent?: boolean; contentType?: string } & BlobCondition = {},
   ): Promise<boolean> {
+    const conditions = { ...conditionsOf(condition), ...(onlyIfAbsent ? { ifNoneMatch: '*' } : {}) };
     const answer = await storageAnswer(
       this.#call(`write ${container}/${blob}`),
       () =>
         this.#blob(container, blob).upload(body, body.length, {
           abortSignal: deadline(),
           blobHTTPHeaders: { blobContentType: contentType },
-          ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
+          conditions,
         }),
-      onlyIfAbsent ? ['BlobAlreadyExists', 'ConditionNotMet'] : [],
+      [...(onlyIfAbsent ? ['BlobAlreadyExists', 'ConditionNotMet'] : []), ...faultsOf(condition)],
     );
     return answer !== null;
   }
@@ -273,9 +293,33 @@ class StorageClient implements RawStorage {
     });
   }
 
-  async deleteBlob(container: string, blob: string): Promise<void> {
+  async deleteBlob(container: string, blob: string, condition: BlobCondition = {}): Promise<boolean> {
     const call = this.#call(`delete ${container}/${blob}`);
-    await storageAnswer(call, () => this.#blob(container, blob).delete({ abortSignal: deadline() }), [404]);
+    const conditions = conditionsOf(condition);
+    const remove = async (): Promise<true> => {
+      const options = { abortSignal: deadline(), conditions };
+      await storageAnswer(call, () => this.#blob(container, blob).delete(options), [404]);
+      return true;
+    };
+    return (await storageAnswer(call, remove, faultsOf(condition))) !== null;
+  }
+
+  async lease(container: string, blob: string, lease: string): Promise<boolean> {
+    const call = this.#call(`lease ${container}/${blob}`);
+    const client = this.#blob(container, blob).getBlobLeaseClient(lease);
+    const take = (): Promise<unknown> => client.acquireLease(FOR_EVER, { abortSignal: deadline() });
+    return (await leaseAnswer(call, take, ['LeaseAlreadyPresent', 404])) !== null;
+  }
+
+  async breakLease(container: string, blob: string, etag: string): Promise<void> {
+    const call = this.#call(`end the lease of ${container}/${blob}`);
+    const client = this.#blob(container, blob).getBlobLeaseClient();
+    const options = { abortSignal: deadline(), conditions: { ifMatch: etag } };
+    await leaseAnswer(call, () => client.breakLease(0, options), [
+      'LeaseNotPresentWithLeaseOperation',
+      404,
+      412,
+    ]);
   }
 
   async copy(from: BlobPlace, to: BlobPlace): Promise<void> {
@@ -312,6 +356,36 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 function contentTypeOf(blob: string): string {
   return CONTENT_TYPES[/\.(\w+)$/.exec(blob)?.[1] ?? ''] ?? 'application/octet-stream';
+}
+
+/** A lease that does not end by itself, in seconds. */
+const FOR_EVER = -1;
+
+function conditionsOf({ lease, etag }: BlobCondition): BlobRequestConditions {
+  return {
+    ...(lease === undefined ? {} : { leaseId: lease }),
+    ...(etag === undefined ? {} : { ifMatch: etag }),
+  };
+}
+
+/** What is answered where a condition does not hold; a blob that is not there is under no lease. */
+function faultsOf({ lease, etag }: BlobCondition): number[] {
+  return lease === undefined && etag === undefined ? [] : [412];
+}
+
+/** @throws HubferryError LEASE_REFUSED where the account answers, but not as one that knows leases and lets us have them */
+async function leaseAnswer<T>(
+  call: StorageCall,
+  run: () => Promise<T>,
+  faults: readonly (number | string)[],
+): Promise<T | null> {
+  try {
+    return await storageAnswer(call, run, faults);
+  } catch (error) {
+    if (!(error instanceof StorageAnswerError)) throw error;
+    const isRefused = error.code === 'STORAGE_REFUSED' || error.status === 501 || isNotAllowed(error);
+    throw isRefused ? new HubferryError('LEASE_REFUSED', error.message) : error;
+  }
 }
 
 /**

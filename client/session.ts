@@ -6,6 +6,7 @@ import { isLoopbackHost } from '../azure/loopback.js';
 import { openStorage, type Storage } from '../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import { embeddedServer } from '../registry/server.js';
 import type { RunSettings } from '../registry/settings.js';
 import { connectClient, ensureSearchAttributes, type TemporalAddress } from '../worker/connection.js';
 import { dataConverterOf } from '../worker/data-converter.js';
@@ -95,9 +96,7 @@ async function connect(
 }
 
 function serverOf({ temporal }: Config): string {
-  return temporal
-    ? `${temporal.address}/${temporal.namespace}`
-    : `embedded on ${hostname()} (${homeOf().folder})`;
+  return temporal ? `${temporal.address}/${temporal.namespace}` : embeddedServer(hostname(), homeOf().folder);
 }
 
 /** Whether the embedded server was told to end: only one that was killed leaves a lock in another state. */

@@ -94,6 +94,9 @@ export const ERRORS = {
   CONTAINERS_NOT_ALLOWED: mendable(
     'Allow it to make containers, or name ones made beforehand: storage.container, and container of every hub.',
   ),
+  LEASE_REFUSED: final(
+    'The account must let blobs be leased: use a standard blob account, and a role or SAS that may write.',
+  ),
   STORAGE_CONTAINER_MISSING: mendable('Make the container, or correct its name in the configuration.'),
   STORAGE_NOT_CONFIGURED_HERE: mendable(
     'The worker that runs this is configured for another storage account, or another container in it.',
@@ -105,7 +108,9 @@ export const ERRORS = {
   ),
   TOO_MANY_DELETES: final('Look at the plan; --max-delete N allows more.'),
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
-  TARGET_BUSY: mendable('Wait for that run (`hubferry list`), or cancel it.'),
+  TARGET_BUSY: mendable(
+    'Wait for that run (`hubferry list`), or cancel it; `hubferry gc` frees what a lost run holds.',
+  ),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
   KEYS_EXCLUDED: final(
     '--keys regenerate makes new keys, which devices then have to be given; or take a snapshot with keys.',

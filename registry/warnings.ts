@@ -117,7 +117,15 @@ export const WARNINGS = {
   ),
   CONTAINERS_LEFT: because(
     'the run ended, but its containers could not be deleted',
-    'delete those whose names begin as told: they hold keys',
+    '`hubferry gc` removes them: they hold keys',
+  ),
+  OWNER_TAKEN_OVER: because(
+    'a run of the same Temporal server that was terminated or lost still held the target; this one took its place',
+    'nothing; `hubferry gc` shows what else that run left behind',
+  ),
+  TARGET_NOT_FREED: because(
+    'the run ended, but other Temporal servers still take its target for held',
+    '`hubferry gc` frees it',
   ),
   RECORDS_MISSING: because(
     'records that are not on the target in the end, by name',

@@ -56,10 +56,11 @@ export async function createWorkers(options: WorkersOptions): Promise<WorkerPair
       ...(options.options === undefined ? {} : { tuning: options.options }),
     });
     log.info(
-      { address, namespace, hubs: [...config.hubs.values()].map((hub) => hub.host) },
+      { address, namespace, build: pair.build, hubs: [...config.hubs.values()].map((hub) => hub.host) },
       'worker created',
     );
     return {
+      build: pair.build,
       run: async () => {
         try {
           await pair.run();

@@ -117,11 +117,11 @@ async function ranOnSource(
         report: { workflow, source, target: host },
       });
       if (child !== null) {
-        try {
-          return (await child.result()) as RunReport;
-        } catch (error) {
-          return reportOf(error);
-        }
+        const report = await child.result().then(
+          (ended) => ended as RunReport,
+          (error: unknown) => reportOf(error),
+        );
+        if (report.error?.code !== 'TARGET_BUSY') return report;
       }
       if (Date.now() - since > input.settings.jobDeadline && run.steering.restsFor('TARGET_BUSY'))
         fail('TARGET_BUSY', `Another run writes to ${host}, and has for too long.`);

@@ -148,6 +148,20 @@ describe('a container made beforehand for the jobs of a hub', () => {
     expect(signedIdentifiers).toMatchObject([mine]);
   });
 
+  it('says whose job it holds, and is cleared of one that nobody closes any more', async () => {
+    expect(await jobs.holder()).toBeNull();
+    await storage.writeText(HUB, 'README.txt', 'yours');
+    const { output } = await jobs.open(JOB, 'export', hour());
+    expect(await hub(output, 'PUT', `${JOB}/devices.txt`, 'registry')).toBe(201);
+    expect(await jobs.holder()).toBe(JOB);
+    await jobs.clear(NEXT);
+    expect(await jobs.holder()).toBe(JOB);
+    await jobs.clear(JOB);
+    expect(await jobs.holder()).toBeNull();
+    expect(await blobsOf(HUB)).toEqual(['README.txt']);
+    expect(await hub(output, 'GET', 'x')).toBe(403);
+  });
+
   it('is not touched by an attempt to close an earlier job that comes too late', async () => {
     await jobs.open(JOB, 'import', hour()).catch(() => undefined); // without its input
     await storage.writeText(NEXT, 'devices.txt', 'lines');

@@ -7,7 +7,7 @@ import type { StorageGate } from '../crash/storage-gate.js';
 import { leaksIn, openPlantedStand, type PlantedStand } from '../support/planted.js';
 import { packedPackage } from './packed.js';
 
-const PATIENCE = 120_000;
+const PATIENCE = 300_000;
 
 /** In tags and desired of every device: no secret, but content of records has no business anywhere either. */
 const CONTENT = 'planted-content-7e1f';

@@ -1,6 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { REGENERATE_KEYS } from '../../registry/rules.js';
 import { type FleetRecord, generateFleet, type HubOptions } from '../../simulator/index.js';
+import type { GcInput } from '../../workflows/gc.js';
 import {
   applyIdOf,
   approve,
@@ -116,6 +117,39 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       stand.hub('old').load(FLEET);
       stand.hub('new').set({ importModules: 'refuse' });
       return finished(stand, await stand.migrate());
+    },
+  },
+  'repaired one by one': {
+    play: async (stand) => {
+      stand.hub('old').load(FLEET);
+      stand.hub('new').set({ importModules: 'refuse' });
+      const { run } = await stand.migrated();
+      return { apply: stand.client.workflow.getHandle(applyIdOf(run, 1)) };
+    },
+  },
+  'modules updated': {
+    play: async (stand) => {
+      stand.hub('old').load(FLEET);
+      await stand.migrated();
+      const [device] = [...stand.hub('old').dump()].filter(({ deviceId }) => deviceId === 'leaf');
+      if (device === undefined) throw new Error('there is no leaf');
+      stand.hub('old').load([device, { deviceId: 'leaf', moduleId: 'm', authentication: keys(9) }]);
+      return finished(stand, await stand.migrate({ existing: 'overwrite' }));
+    },
+  },
+  'differences left': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      stand.hub('new').load([{ deviceId: 'd1', authentication: keys(9) }]);
+      return ended(stand, await stand.migrate({ existing: 'skip' }));
+    },
+  },
+  'export adopted': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      stand.hub('old').addFault({ kind: 'loseReply', route: 'POST /jobs/create', times: 2 });
+      await snapshot(stand);
+      return { hubJob: stand.client.workflow.getHandle(hubJobIdOf(hostOf(stand, 'old'))) };
     },
   },
   'new keys': {
@@ -262,6 +296,17 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return { drill: handle };
     },
   },
+  'drill refused': {
+    ...SCRATCH,
+    play: async (stand) => {
+      stand.hub('scratch').load(DEVICES);
+      await snapshot(stand);
+      const source = { kind: 'latest', host: hostOf(stand, 'old') } as const;
+      const handle = await startDrill(stand, { source });
+      await stand.reportOf(handle);
+      return { drill: handle };
+    },
+  },
   'drilled after one that was terminated': {
     ...SCRATCH,
     play: async (stand) => {
@@ -314,7 +359,34 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return { check: handle };
     },
   },
+  'target held': {
+    play: async (stand) => {
+      stand.hub('old').load(DEVICES);
+      return ended(stand, await stand.migrate(SMALL));
+    },
+  },
+  'gc looks': { play: (stand) => collected(stand, null) },
+  'gc removes': { play: (stand) => collected(stand, [{ kind: 'owner', name: hostOf(stand, 'new') }]) },
 };
+
+async function collected(stand: TestStand, remove: GcInput['remove']): Promise<Recorded> {
+  const input: GcInput = {
+    account: stand.storage.account,
+    settings: FAST,
+    hosts: [hostOf(stand, 'old')],
+    named: [],
+    olderThan: 0,
+    remove,
+  };
+  const { taskQueue } = stand;
+  const handle = await stand.client.workflow.start('gc', {
+    workflowId: `gc/${testRun()}`,
+    taskQueue,
+    args: [input],
+  });
+  await handle.result();
+  return { gc: handle };
+}
 
 async function ended(stand: TestStand, handle: WorkflowHandle): Promise<Recorded> {
   await stand.reportOf(handle);

@@ -24,6 +24,9 @@ export interface Services {
   readonly storageConnectionStrings: readonly string[];
 }
 
+/** A second namespace of the Temporal server: for runs, another server. */
+export const OTHER_NAMESPACE = 'elsewhere';
+
 /**
  * Azurite collects what was deleted ten minutes after its start, in a time that grows with the square of it, and answers
  * nobody meanwhile. So the suite is spread over some.
@@ -63,7 +66,9 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-test-'));
   const workflowBundle = join(folder, 'workflows.js');
   const starting = [
-    findServer().then(({ path }) => startDevServer({ binary: path, fastTimers: true })),
+    findServer().then(({ path }) =>
+      startDevServer({ binary: path, fastTimers: true, extraArgs: ['--namespace', OTHER_NAMESPACE] }),
+    ),
     Promise.all(Array.from({ length: BLOB_SERVICES }, () => startAzurite())).then((all) => ({
       connectionStrings: all.map(({ connectionString }) => connectionString),
       stop: async () => void (await Promise.all(all.map((one) => one.stop()))),

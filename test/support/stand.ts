@@ -106,6 +106,8 @@ export function testRun(): string {
 export interface StandOptions {
   readonly log?: Logger;
   readonly metricsAddress?: string;
+  /** The part of the throttles of hubs that the worker uses. */
+  readonly rates?: number;
   /** Lines of the configuration: `keys:`, and `settings:` with `keyId`. */
   readonly keys?: string;
 }
@@ -116,7 +118,7 @@ export async function openTestStand(
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '' }: StandOptions = {},
+  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '', rates = 1_000 }: StandOptions = {},
 ): Promise<TestStand> {
   installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
@@ -128,7 +130,12 @@ export async function openTestStand(
       return `  ${name}: { connectionString: ${connectionString}${hubSettings[name] ?? ''} }`;
     });
     const storage = `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`;
-    writeFileSync(path, ['hubs:', ...named, storage, sealing, ''].join('\n'));
+    // Its hubs do not throttle, unless a test says so.
+    const settled = `settings: { rates: ${rates}`;
+    const rest = sealing.includes('settings: {')
+      ? sealing.replace('settings: {', `${settled},`)
+      : `${sealing}\n${settled} }`;
+    writeFileSync(path, ['hubs:', ...named, storage, rest, ''].join('\n'));
     return loadConfig({ path });
   };
   const config = write(keys);

@@ -15,7 +15,7 @@ export async function parked(handle: WorkflowHandle, reason?: Parked['reason']):
 }
 
 /** Activities whose faults are told at once, and those of a run's end. */
-const TOLD = ['preflight', 'writeReport', 'cleanUp'];
+const TOLD = ['takeTarget', 'preflight', 'writeReport', 'cleanUp', 'freeTarget'];
 
 /**
  * A run in which each activity fails once with a fault that somebody can mend, and is told to go on each time.

@@ -1,0 +1,155 @@
+import { isDeepStrictEqual } from 'node:util';
+import { addCalls, NO_CALLS } from '../../registry/hub-calls.js';
+import { imbalances, verifyImbalances } from '../../registry/ledger.js';
+import type { RunReport } from '../../workflows/messages.js';
+import type { Content, Observed } from './lane.js';
+
+/** `wrong`: it says that all is well, and it is not; the worst that can be. `stuck`: it did not end. */
+export type Grade = 'right' | 'broken' | 'stuck' | 'wrong';
+
+export interface Judgement {
+  readonly grade: Grade;
+  /** Everything that is not as it has to be, in words. */
+  readonly faults: readonly string[];
+}
+
+/** Codes by which preflight tells of a passing fault instead of waiting it out; nothing was written then. */
+const PASSING = [
+  'HUB_THROTTLED',
+  'HUB_UNAVAILABLE',
+  'HUB_UNREACHABLE',
+  'STORAGE_UNREACHABLE',
+  'TEMPORAL_UNREACHABLE',
+  'STEP_TIMED_OUT',
+];
+
+/** Whether a migration came through what it met, by the two registries themselves and by what it left behind. */
+export function judge(seen: Observed): Judgement {
+  const last = seen.commands.at(-1)?.report ?? null;
+  const verified = last?.outcome === 'verified';
+  const different = differing(...seen.target);
+  const wrong =
+    verified && different.length > 0
+      ? [`verified, but ${different.length} of the target are not as they should be: ${few(different)}`]
+      : [];
+  const broken = [
+    ...(verified ? [] : [`not verified, but ${last?.outcome ?? 'without a report'}`]),
+    ...changedSource(seen),
+    ...seen.reports.flatMap(unbalanced),
+    ...unexplained(seen),
+    ...doubled(seen),
+    ...untold(seen),
+    ...leftBehind(seen),
+    ...seen.leaks.map((what) => `${what} was printed`),
+  ];
+  const faults = [...wrong, ...broken];
+  if (seen.stuck) return { grade: 'stuck', faults: ['it did not end', ...wrong] };
+  return { grade: wrong.length > 0 ? 'wrong' : faults.length > 0 ? 'broken' : 'right', faults };
+}
+
+function changedSource({ source: [before, after] }: Observed): string[] {
+  const changed = differing(before, after);
+  return changed.length > 0 ? [`the source changed: ${few(changed)}`] : [];
+}
+
+function unbalanced({ run, outcome, plan, ledger, verify }: RunReport): string[] {
+  if (plan === null) return []; // it failed before it had counted
+  const { systemModules, configurations, ...records } = ledger;
+  const wrong = [
+    ...imbalances(records),
+    ...imbalances(systemModules),
+    ...(configurations ? imbalances(configurations) : []),
+    // A run that broke off has not looked again.
+    ...(verify && outcome === 'verified' ? verifyImbalances(records, verify) : []),
+  ];
+  return wrong.map((words) => `${run}: ${words}`);
+}
+
+/** Ends that nothing in the mix calls for. */
+function unexplained({ mix, commands }: Observed): string[] {
+  return commands.flatMap(({ killed, report, code, said }) => {
+    if (killed || report?.outcome === 'verified' || report?.outcome === 'parked') return [];
+    const error = report?.error?.code;
+    if (report !== null && mix.mayEnd.includes(error ?? report.outcome)) return [];
+    const written = report?.jobs.some(({ type }) => type === 'import') === true;
+    if (
+      error !== undefined &&
+      PASSING.includes(error) &&
+      !written &&
+      report?.phase === 'ended' &&
+      report.plan === null
+    )
+      return [];
+    if (error !== undefined) return [`failed with ${error}: ${report?.error?.message}`];
+    return [report === null ? `exit ${code} without a report: ${said.slice(-500)}` : report.outcome];
+  });
+}
+
+/** One job per chunk: a container is made for one job and never used twice. */
+function doubled({ jobs }: Observed): string[] {
+  const containers = jobs.flatMap(({ container }) => container ?? []);
+  return [...new Set(containers)]
+    .filter((name) => containers.indexOf(name) !== containers.lastIndexOf(name))
+    .map((name) => `more than one job for ${name}`);
+}
+
+/** What the reports do not tell of what the hubs did. */
+function untold({ reports, counts, jobs }: Observed): string[] {
+  const faults: string[] = [];
+  for (const [host, routes] of Object.entries(counts)) {
+    const said = reports
+      .map(({ hubCalls }) => hubCalls[host] ?? NO_CALLS)
+      .reduce((sum, calls) => addCalls(sum, calls), NO_CALLS);
+    const at = (wanted: (route: string) => boolean): number =>
+      Object.entries(routes).reduce((sum, [route, count]) => sum + (wanted(route) ? count : 0), 0);
+    const isJobs = (route: string): boolean =>
+      ['POST /jobs/create', 'GET /jobs', 'DELETE /jobs/{id}'].includes(route);
+    const got = {
+      jobs: at(isJobs),
+      polls: at((route) => route === 'GET /jobs/{id}'),
+      other: at((route) => !isJobs(route) && route !== 'GET /jobs/{id}'),
+    };
+    if (process.env['CHAOS_CALLS']) faults.push(`CALLS ${JSON.stringify({ host, said, got })}`);
+  }
+  for (const hub of ['old', 'new'])
+    for (const type of ['import', 'export']) {
+      const ran = jobs.filter((job) => job.hub === hub && job.type === type && job.container !== null).length;
+      const told = reports
+        .flatMap((report) => report.jobs)
+        .filter((job) => job.hub.startsWith(`${hub}.`) && job.type === type);
+      const vanished = told.filter(({ status }) => status === 'vanished').length;
+      if (reports.length === 1 && ran !== told.length - vanished)
+        faults.push(`${hub} ran ${ran} ${type} jobs of ours, the report tells of ${told.length - vanished}`);
+    }
+  return faults;
+}
+
+/** Containers, access, workflows and jobs that nobody needs any more. */
+function leftBehind({ reports, containers, opened, workflows, waiting, jobs }: Observed): string[] {
+  const kept = new Set([
+    'hubferry',
+    ...reports.flatMap(({ snapshots: { source, target } }) => [source, target]),
+  ]);
+  return [
+    ...containers.filter((name) => !kept.has(name)).map((name) => `container ${name} was left`),
+    ...opened.map((name) => `access to ${name} was left`),
+    ...workflows.map((id) => `workflow ${id} still runs`),
+    ...waiting.map((name) => `${name} still waits for its job`),
+    ...jobs
+      .filter(
+        ({ status, container }) =>
+          container !== null && !['completed', 'failed', 'cancelled'].includes(String(status)),
+      )
+      .map(({ hub, type, status }) => `an ${String(type)} job of ${hub} is still ${String(status)}`),
+  ];
+}
+
+/** Keys whose content is not the same. */
+function differing(one: Content, other: Content): string[] {
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return [...keys].filter((key) => !isDeepStrictEqual(one[key], other[key]));
+}
+
+function few(names: readonly string[]): string {
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
+}

@@ -136,7 +136,8 @@ class ProcessLane implements Lane {
     over.abort();
     const struck = weather.end();
     this.#gate.treat = () => 'pass';
-    this.#stand.simulator.clock.reset();
+    // Not back to the machine's time: jobs would be of the future.
+    this.#stand.simulator.clock.setSpeed(1);
     if (stuck) this.#crew.command?.kill('SIGKILL');
     await this.#crew.whole();
     const left = stuck ? { workflows: [], waiting: [] } : await this.#leftRunning(hubs);
@@ -173,7 +174,9 @@ class ProcessLane implements Lane {
     commands: Ended[],
     over: AbortSignal,
   ): Promise<void> {
-    const watch = setInterval(() => Object.values(hubs).forEach(endByHand), 1_000);
+    const watch = setInterval(() => {
+      for (const hub of Object.values(hubs)) endByHand(hub, BY_HAND * mix.speed);
+    }, 1_000);
     try {
       for (let failures = 0; failures < AGAIN && !over.aborted; ) {
         const ended = await this.#command(mix);
@@ -305,9 +308,9 @@ function active(hub: SimulatedHub): JobJson[] {
 }
 
 /** Ends what has held the slot for too long, as whoever runs the hub would. */
-function endByHand(hub: SimulatedHub): void {
+function endByHand(hub: SimulatedHub, after: number): void {
   for (const job of active(hub))
-    if (hub.clock.now() - Date.parse(String(job['startTimeUtc'])) > BY_HAND) hub.jobs.cancel(idOf(job));
+    if (hub.clock.now() - Date.parse(String(job['startTimeUtc'])) > after) hub.jobs.cancel(idOf(job));
 }
 
 /** Jobs since then, with the containers that they were given. */

@@ -73,14 +73,7 @@ function unexplained({ mix, commands }: Observed): string[] {
     const error = report?.error?.code;
     if (report !== null && mix.mayEnd.includes(error ?? report.outcome)) return [];
     const written = report?.jobs.some(({ type }) => type === 'import') === true;
-    if (
-      error !== undefined &&
-      PASSING.includes(error) &&
-      !written &&
-      report?.phase === 'ended' &&
-      report.plan === null
-    )
-      return [];
+    if (error !== undefined && PASSING.includes(error) && !written && report?.plan === null) return [];
     if (error !== undefined) return [`failed with ${error}: ${report?.error?.message}`];
     return [report === null ? `exit ${code} without a report: ${said.slice(-500)}` : report.outcome];
   });

@@ -89,6 +89,7 @@ export class Crew {
 
   #return(work: () => Promise<void>): void {
     const returning = work().finally(() => this.#returning.delete(returning));
+    returning.catch(() => undefined); // told by whole()
     this.#returning.add(returning);
   }
 }

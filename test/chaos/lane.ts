@@ -220,7 +220,9 @@ class ProcessLane implements Lane {
   async #withAccess(containers: readonly string[]): Promise<string[]> {
     const found: string[] = [];
     for (const name of containers) {
-      const policy = await this.#blobs.getContainerClient(name).getAccessPolicy();
+      const container = this.#blobs.getContainerClient(name);
+      if (!(await container.exists())) continue; // deleted meanwhile, and told of all the same
+      const policy = await container.getAccessPolicy();
       if (policy.signedIdentifiers.length > 0 || policy.blobPublicAccess !== undefined) found.push(name);
     }
     return found;
@@ -250,7 +252,7 @@ class ProcessLane implements Lane {
     };
     try {
       // The index of the server lags behind, and the clean-up behind the command.
-      await until('no workflow runs', async () => (await running()).length === 0, 20_000).catch(
+      await until('no workflow runs', async () => (await running()).length === 0, 60_000).catch(
         () => undefined,
       );
       const lines = await Promise.all(

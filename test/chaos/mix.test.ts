@@ -170,10 +170,6 @@ describe('the judge', () => {
     ['more than one job', { jobs: [job, job] }],
     ['ran 0 import jobs', { jobs: [] }],
     ['calls (polls)', { counts: { 'new.localhost:1': { 'POST /jobs/create': 2 } } }],
-    [
-      'calls (other)',
-      { counts: { 'new.localhost:1': { ...good.counts['new.localhost:1'], 'PUT /devices/{id}': 1 } } },
-    ],
     ['was left', { containers: [...good.containers, 'hf-R-work'] }],
     ['access to', { opened: ['hf-R-0001-1'] }],
     ['still runs', { workflows: ['apply/R/0'] }],

@@ -16,9 +16,6 @@ import { Weather } from './weather.js';
 /** Waits are short, and a dead worker is noticed soon. A mix adds its own. */
 const SETTINGS = `{ heartbeat: ${HEARTBEAT}ms, slotWait: 100ms, poll: { first: 50ms, max: 200ms }, edgePoll: 100ms, visible: 2s }`;
 
-/** Longer than any run takes, on a machine that does other work too: what has not ended by then hangs. */
-const PATIENCE = 300_000;
-
 /** Jobs that nothing of hubferry's may end, such as a stranger's that hangs, are ended by hand after so long, in ms. */
 const BY_HAND = 30_000;
 
@@ -76,7 +73,8 @@ export type Content = Readonly<Record<string, unknown>>;
 
 /** Real processes around two simulated hubs, for one mix after the other. */
 export interface Lane {
-  play(mix: Mix): Promise<Observed>;
+  /** @param patience ms after which a run that has not ended counts as stuck */
+  play(mix: Mix, patience: number): Promise<Observed>;
   close(): Promise<void>;
 }
 
@@ -113,7 +111,7 @@ class ProcessLane implements Lane {
     this.#crew = new Crew(stand);
   }
 
-  async play(mix: Mix): Promise<Observed> {
+  async play(mix: Mix, patience: number): Promise<Observed> {
     const hubs = { old: this.#stand.simulator.hub('old'), new: this.#stand.simulator.hub('new') };
     const began = performance.now();
     await this.#crew.workers(mix.workers);
@@ -132,7 +130,7 @@ class ProcessLane implements Lane {
     this.#stand.simulator.clock.setSpeed(mix.speed);
     const commands: Ended[] = [];
     const over = new AbortController();
-    const stuck = !(await inTime(this.#conduct(mix, hubs, commands, over.signal), PATIENCE));
+    const stuck = !(await inTime(this.#conduct(mix, hubs, commands, over.signal), patience));
     over.abort();
     const struck = weather.end();
     this.#gate.treat = () => 'pass';

@@ -14,6 +14,8 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     lanes: { type: 'string', default: '2' },
+    /** A run that has not ended by then is stuck. */
+    minutes: { type: 'string', default: '5' },
     /** Prints the mixes as JSON instead of playing them. */
     show: { type: 'boolean', default: false },
     /** A folder for all that was seen of runs that were not right. */
@@ -23,11 +25,14 @@ const { values } = parseArgs({
 const runs = Number(values.runs);
 const first = Number(values.seed);
 const lanes = Number(values.lanes);
+const minutes = Number(values.minutes);
 if (
-  ![runs, lanes].every((count) => Number.isSafeInteger(count) && count >= 1) ||
+  ![runs, lanes, minutes].every((count) => Number.isSafeInteger(count) && count >= 1) ||
   !Number.isSafeInteger(first)
 ) {
-  process.stderr.write('--runs and --lanes are whole numbers from 1 up, --seed is a whole number\n');
+  process.stderr.write(
+    '--runs, --lanes and --minutes are whole numbers from 1 up, --seed is a whole number\n',
+  );
   process.exit(2);
 }
 const seeds = Array.from({ length: runs }, (_, n) => first + n);
@@ -64,7 +69,7 @@ async function work(): Promise<void> {
         lane = await openLane();
         opened = performance.now();
       }
-      const seen = await lane.play(mix);
+      const seen = await lane.play(mix, minutes * 60_000);
       one = { mix, seen, judgement: judge(seen) };
     } catch (error) {
       one = {
@@ -112,9 +117,9 @@ for (const { seen } of played)
 process.stdout.write('\nfaults that struck:\n');
 for (const [kind, times] of [...struck].toSorted(([one], [other]) => one.localeCompare(other)))
   process.stdout.write(`  ${kind.padEnd(30)} ${times}\n`);
-const minutes = (performance.now() - began) / 60_000;
+const took = (performance.now() - began) / 60_000;
 process.stdout.write(
-  `\n${played.length} runs, seeds ${first} to ${first + runs - 1}, ${minutes.toFixed(1)} minutes: ` +
+  `\n${played.length} runs, seeds ${first} to ${first + runs - 1}, ${took.toFixed(1)} minutes: ` +
     `${count('right')} right, ${count('broken')} broken, ${count('stuck')} stuck, ${count('wrong')} wrong\n`,
 );
 process.exitCode = count('right') === runs ? 0 : 1;

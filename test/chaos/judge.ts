@@ -3,6 +3,7 @@ import { addCalls, type HubCalls, NO_CALLS } from '../../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../../registry/ledger.js';
 import type { RunReport } from '../../workflows/messages.js';
 import type { Content, Observed } from './lane.js';
+import { ENDED } from './mix.js';
 
 /** `wrong`: it says that all is well, and it is not; the worst that can be. `stuck`: it did not end. */
 export type Grade = 'right' | 'broken' | 'stuck' | 'wrong';
@@ -139,11 +140,8 @@ function leftBehind({ reports, containers, opened, workflows, waiting, jobs }: O
     ...workflows.map((id) => `workflow ${id} still runs`),
     ...waiting.map((name) => `${name} still waits for its job`),
     ...jobs
-      .filter(
-        ({ status, container }) =>
-          container !== null && !['completed', 'failed', 'cancelled'].includes(String(status)),
-      )
-      .map(({ hub, type, status }) => `an ${String(type)} job of ${hub} is still ${String(status)}`),
+      .filter(({ status, container }) => container !== null && !ENDED.includes(status))
+      .map(({ hub, type, status }) => `an ${type} job of ${hub} is still ${status}`),
   ];
 }
 

@@ -10,7 +10,7 @@ import { modelOf } from '../support/policy-model.js';
 import { until } from '../support/until.js';
 import { contentOf, loadWholeFleet, olderState, wholeFleet } from '../support/whole-fleet.js';
 import { Crew } from './crew.js';
-import { HEARTBEAT, type HubName, type Mix } from './mix.js';
+import { ENDED, HEARTBEAT, type HubName, type Mix } from './mix.js';
 import { Weather } from './weather.js';
 
 /** Waits are short, and a dead worker is noticed soon. A mix adds its own. */
@@ -36,8 +36,8 @@ export interface Ended {
 /** A job that a hub ran for somebody. */
 export interface SeenJob {
   readonly hub: HubName;
-  readonly type: unknown;
-  readonly status: unknown;
+  readonly type: string;
+  readonly status: string;
   /** Null for a stranger's. */
   readonly container: string | null;
 }
@@ -119,7 +119,7 @@ class ProcessLane implements Lane {
     load(mix, hubs);
     const before = { source: contentOf(hubs.old), target: contentOf(hubs.new) };
     const known = {
-      jobs: new Set(Object.values(hubs).flatMap((hub) => hub.jobs.list().map(idOf))),
+      jobs: new Set(Object.values(hubs).flatMap((hub) => listed(hub).map(({ jobId }) => jobId))),
       containers: new Set(await this.#containers()),
       reports: new Set((await this.#reports()).map(({ run }) => run)),
       printed: this.#stand.output().length,
@@ -204,7 +204,7 @@ class ProcessLane implements Lane {
 
   /** What whoever looks after a parked run does: sees that nobody holds the slot any more, and says so. */
   async #resume(run: string, hubs: Record<HubName, SimulatedHub>): Promise<void> {
-    for (const hub of Object.values(hubs)) for (const job of active(hub)) hub.jobs.cancel(idOf(job));
+    for (const hub of Object.values(hubs)) for (const { jobId } of active(hub)) hub.jobs.cancel(jobId);
     await this.#stand.cli(['resume', run, '--config', this.#stand.configFile]).ended;
   }
 
@@ -297,34 +297,41 @@ async function inTime(work: Promise<void>, ms: number): Promise<boolean> {
   }
 }
 
-type JobJson = ReturnType<SimulatedHub['jobs']['list']>[number];
+/** What is read here of a job as a hub lists it. */
+interface ListedJob {
+  readonly jobId: string;
+  readonly type: string;
+  readonly status: string;
+  readonly startTimeUtc: string;
+  readonly outputBlobContainerUri?: string;
+}
 
-const idOf = (job: JobJson): string => String(job['jobId']);
+function listed(hub: SimulatedHub): ListedJob[] {
+  return hub.jobs.list() as unknown as ListedJob[];
+}
 
-function active(hub: SimulatedHub): JobJson[] {
-  return hub.jobs
-    .list()
-    .filter(({ status }) => !['completed', 'failed', 'cancelled'].includes(String(status)));
+function active(hub: SimulatedHub): ListedJob[] {
+  return listed(hub).filter(({ status }) => !ENDED.includes(status));
 }
 
 /** Ends what has held the slot for too long, as whoever runs the hub would. */
 function endByHand(hub: SimulatedHub, after: number): void {
   for (const job of active(hub))
-    if (hub.clock.now() - Date.parse(String(job['startTimeUtc'])) > after) hub.jobs.cancel(idOf(job));
+    if (hub.clock.now() - Date.parse(job.startTimeUtc) > after) hub.jobs.cancel(job.jobId);
 }
 
 /** Jobs since then, with the containers that they were given. */
 function jobsOf(hubs: Record<HubName, SimulatedHub>, known: ReadonlySet<string>): SeenJob[] {
   return (['old', 'new'] as const).flatMap((hub) => {
     hubs[hub].set({ jobShowsUris: true, jobLag: 0 });
-    return hubs[hub].jobs
-      .list()
-      .filter((job) => !known.has(idOf(job)))
-      .map((job) => {
-        const uri = job['outputBlobContainerUri'];
-        const container = typeof uri === 'string' ? (new URL(uri).pathname.split('/').at(-1) ?? null) : null;
-        return { hub, type: job['type'], status: job['status'], container };
-      });
+    return listed(hubs[hub])
+      .filter(({ jobId }) => !known.has(jobId))
+      .map(({ type, status, outputBlobContainerUri: uri }) => ({
+        hub,
+        type,
+        status,
+        container: uri === undefined ? null : (new URL(uri).pathname.split('/').at(-1) ?? null),
+      }));
   });
 }
 

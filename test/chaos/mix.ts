@@ -80,6 +80,9 @@ export const HEARTBEAT = 1_500;
 /** Milliseconds after which a job that hangs counts as stuck, where a mix has one. */
 export const HANGING = 8_000;
 
+/** How a job may be that works no more. */
+export const ENDED: readonly string[] = ['completed', 'failed', 'cancelled'];
+
 /** The mix of a seed. */
 export function mixOf(seed: number): Mix {
   const random = new Prng(seed, 'chaos');

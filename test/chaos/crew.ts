@@ -33,21 +33,15 @@ export class Crew {
 
   /** Strikes at this moment. @returns false where whom it means is not there just now. */
   strike({ what, back }: Pick<ProcessStrike, 'what' | 'back'>): boolean {
-    switch (what) {
-      case 'kill worker':
-        return this.#killWorker(back);
-      case 'freeze worker':
-        return this.#freezeWorker(back);
-      case 'kill server':
-        return this.#killServer(back);
-      case 'kill command':
-        return this.command?.kill('SIGKILL') ?? false;
-      case 'kill all': {
-        const struck = [this.#killServer(back), this.command?.kill('SIGKILL') ?? false];
-        for (let left = this.#workers.length; left > 0; left--) struck.push(this.#killWorker(back));
-        return struck.includes(true);
-      }
+    if (what === 'kill worker') return this.#killWorker(back);
+    if (what === 'freeze worker') return this.#freezeWorker(back);
+    if (what === 'kill server') return this.#killServer(back);
+    const struck = [this.command?.kill('SIGKILL') ?? false];
+    if (what === 'kill all') {
+      struck.push(this.#killServer(back));
+      for (let left = this.#workers.length; left > 0; left--) struck.push(this.#killWorker(back));
     }
+    return struck.includes(true);
   }
 
   #killWorker(back: number): boolean {

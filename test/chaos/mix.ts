@@ -378,28 +378,21 @@ function many<T>(random: Prng, most: number, one: () => T): T[] {
   return Array.from({ length: random.below(most + 1) }, one);
 }
 
-function some<T extends object>(random: Prng, probability: number, what: T): T | Record<never, never> {
+function some<T extends object>(random: Prng, probability: number, what: T): Partial<T> {
   return random.chance(probability) ? what : {};
 }
 
 /** What kind of fault it is, in a few words: the heading under which strikes are counted. */
 export function kindOf(strike: Strike): string {
-  switch (strike.on) {
-    case 'hub': {
-      const { rule } = strike;
-      if (rule.kind !== 'status') return `hub ${rule.kind}`;
-      return `hub ${rule.status ?? rule.code}`;
-    }
-    case 'job':
-      return `job ${strike.fault.kind}`;
-    case 'storage': {
-      const { of, fault } = strike;
-      const name = fault.kind === 'status' ? String(fault.status) : fault.kind;
-      return `${of === 'hub' ? 'hub’s storage' : 'storage'} ${name}`;
-    }
-    case 'process':
-      return strike.what;
+  if (strike.on === 'process') return strike.what;
+  if (strike.on === 'job') return `job ${strike.fault.kind}`;
+  if (strike.on === 'hub') {
+    const { rule } = strike;
+    return `hub ${rule.kind === 'status' ? (rule.status ?? rule.code) : rule.kind}`;
   }
+  const { of, fault } = strike;
+  const name = fault.kind === 'status' ? fault.status : fault.kind;
+  return `${of === 'hub' ? 'hub’s storage' : 'storage'} ${name}`;
 }
 
 /** A mix in a few words. */

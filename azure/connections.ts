@@ -5,6 +5,7 @@ import { HubIdentityAccess } from './granted-access.js';
 import type { Hub } from './hub.js';
 import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
 import { type JobContainers, OwnContainers, PreparedContainer } from './job-containers.js';
+import type { KeyRing } from './key-ring.js';
 import { blobEndpointOf, openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
@@ -15,21 +16,33 @@ export interface HubWork {
   readonly views: Hub[];
   /** Calls a second that it may make at most, by host; left out: as many as the hub takes. */
   readonly rates: Readonly<Record<string, number>>;
+  /** Ends its waits for a turn at a hub. */
+  readonly signal: AbortSignal;
 }
 
 /** The piece of work that goes on. */
 export const hubWork = new AsyncLocalStorage<HubWork>();
 
+export interface ConnectionsOptions extends OpenHubOptions {
+  /** What storage is sealed with, and opened. Left out: none. */
+  readonly keys?: KeyRing;
+}
+
 /** The hubs and the storage that this worker has credentials for, each opened when it is first asked for. */
 export class Connections {
   readonly #config: Config;
-  readonly #options: OpenHubOptions;
+  readonly #options: ConnectionsOptions;
   readonly #hubs = new Map<string, HubClient>();
   #storage: Storage | undefined;
 
-  constructor(config: Config, options: OpenHubOptions = {}) {
+  constructor(config: Config, options: ConnectionsOptions = {}) {
     this.#config = config;
     this.#options = options;
+  }
+
+  /** The part of a hub's documented throttles that this worker uses. */
+  get rates(): number {
+    return this.#config.rates;
   }
 
   /**
@@ -42,11 +55,11 @@ export class Connections {
   hub(host: string): Hub {
     let client = this.#hubs.get(host);
     if (client === undefined) {
-      client = openHub(this.hubConfig(host), this.#options);
+      client = openHub(this.hubConfig(host), { rates: this.#config.rates, ...this.#options });
       this.#hubs.set(host, client);
     }
     const work = hubWork.getStore();
-    const view = client.view(work?.rates[host]);
+    const view = client.view({ rate: work?.rates[host], signal: work?.signal });
     work?.views.push(view);
     return view;
   }
@@ -99,6 +112,6 @@ export class Connections {
 }
 
 /** The connections of a configuration; nothing is sent until they are used. */
-export function createConnections(config: Config, options: OpenHubOptions = {}): Connections {
+export function createConnections(config: Config, options: ConnectionsOptions = {}): Connections {
   return new Connections(config, options);
 }

@@ -77,4 +77,16 @@ export const settingsSchema = z.strictObject({
   metricsPort: metricsAddress
     .optional()
     .describe('Where a worker serves metrics: a port of this machine, or address:port. Left out: nowhere.'),
+  // Of a worker, too: all its runs share what a hub lets through.
+  rates: z
+    .number()
+    .gt(0)
+    .max(1_000)
+    .prefault(1)
+    .describe('The part of the documented throttles of a hub that each worker uses, such as 0.5.'),
+  // Not of a run but of each process: one that starts a run may seal with another key than the worker that goes on.
+  keyId: z
+    .string()
+    .optional()
+    .describe('The key of `keys` that new data is sealed with. Left out: nothing is.'),
 });

@@ -13,7 +13,7 @@ import type { Sampled } from '../activities/transform.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { counted } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
-import { BY_REST, type Chunk, cutChunks, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
+import { type Chunk, cutChunks, isByRest, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
@@ -170,8 +170,14 @@ export async function apply(
   /** The wave's first chunk begins it, its last one ends it. */
   const sendInWave = async (chunk: Chunk): Promise<void> => {
     const lines = { account, host, work, pass, partitions, chunk };
-    if (chunk.wave === BY_REST) {
-      const { value, calls } = await transfer.sendByRest({ ...lines, targetSnapshot });
+    if (isByRest(chunk.wave)) {
+      const { visible, edgePoll } = settings;
+      const { value, calls } = await transfer.sendByRest({
+        ...lines,
+        targetSnapshot,
+        visible,
+        poll: edgePoll,
+      });
       add({ applied: chunk.lines - value.rejected, rejected: value.rejected, calls });
       return;
     }

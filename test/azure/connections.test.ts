@@ -26,6 +26,9 @@ const config: Config = {
   },
   temporal: null,
   metricsAddress: null,
+  rates: 1,
+  keys: [],
+  keyId: null,
   settings: {
     chunkLines: 1,
     maxLineBytes: 1,

@@ -198,6 +198,9 @@ describe('the service', () => {
       times: 2,
     });
     busy.addFault({ kind: 'drop', route: 'GET /jobs', times: 1 });
+    // A 404 that says nothing of what was asked for.
+    for (const route of ['GET /jobs/{id}', 'GET /configurations'])
+      busy.addFault({ kind: 'status', code: 'IotHubFailingOver', route });
     const report = await stand.migrated(SMALL);
     expect(report.outcome).toBe('verified');
     arrived();

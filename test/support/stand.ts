@@ -7,7 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { NativeConnection } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
-import type { Storage } from '../../azure/storage.js';
+import { openStorage, type Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
 import type { RunSettings } from '../../registry/settings.js';
 import {
@@ -80,6 +80,26 @@ export function sharedServices(inject: <K extends keyof Services>(key: K) => Ser
   };
 }
 
+interface Telemetry {
+  readonly log?: Logger;
+  readonly metricsAddress?: string;
+}
+
+/** Where the worker of a stand works. */
+export interface WorkerPlace {
+  readonly config: Config;
+  readonly configFile: string;
+  /** The certificate that the simulated hubs are known by. */
+  readonly caFile: string;
+  readonly temporalAddress: string;
+  readonly workflowBundle: string;
+  readonly taskQueue: string;
+  readonly client: Client;
+}
+
+/** Starts a worker. @returns how to end it. */
+export type StartWorker = (place: WorkerPlace) => Promise<() => Promise<void>>;
+
 let counter = 0;
 
 /** A RUN of its own for every run of the tests. */
@@ -89,15 +109,18 @@ export function testRun(): string {
   return `20260101-000000-${unique}`;
 }
 
-/** @param services those of the global set-up: `inject` them in a test. */
+/**
+ * @param services those of the global set-up: `inject` them in a test.
+ * @param startWorker left out: in this process, where activities can be held.
+ */
 export async function openTestStand(
   services: Services,
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  telemetry: { readonly log?: Logger; readonly metricsAddress?: string } = {},
+  telemetry: Telemetry = {},
+  startWorker?: StartWorker,
 ): Promise<TestStand> {
-  installRuntime(telemetry.log ?? createLogger({ level: 'silent' }), telemetry.metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
@@ -114,35 +137,21 @@ export async function openTestStand(
     ].join('\n'),
   );
   const config = loadConfig({ path });
-  const connections = new Connections(config, {
-    ca: readFileSync(simulator.caFile),
-    observer: hubMetrics,
-  });
   const { account } = storageOf(config);
   const taskQueue = `test-${process.pid}-${simulator.port}`;
   const address = services.temporalAddress;
-  const [connection, nativeConnection] = await Promise.all([
-    Connection.connect({ address }),
-    NativeConnection.connect({ address }),
-  ]);
+  const connection = await Connection.connect({ address });
   const client = new Client({ connection });
   const holds = new Map<string, Held>();
-  const worker: WorkerPair = await createWorkerPair({
-    connection: nativeConnection,
-    namespace: 'default',
-    activities: holdable(
-      createActivities({
-        connections,
-        client,
-        version: '0.0.0-test',
-        hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
-      }),
-      holds,
-    ),
-    tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
+  const endWorker = await (startWorker ?? workHere(holds, telemetry))({
+    config,
+    configFile: path,
+    caFile: simulator.caFile,
+    temporalAddress: address,
+    workflowBundle: services.workflowBundle,
+    taskQueue,
+    client,
   });
-  const running = worker.run();
-  running.catch(() => undefined); // awaited in close()
 
   const hostOf = (name: string): string => {
     const hub = config.hubs.get(name);
@@ -179,7 +188,7 @@ export async function openTestStand(
     client,
     config,
     taskQueue,
-    storage: connections.storage(account),
+    storage: openStorage(storageOf(config)),
     hub: (name) => simulator.hub(name),
     hold: (activity) => {
       const reached = gate();
@@ -191,12 +200,41 @@ export async function openTestStand(
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
     close: async () => {
+      await endWorker();
+      await Promise.all([connection.close(), simulator.close()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A worker in this process, some activities of which wait. */
+function workHere(holds: Map<string, Held>, { log, metricsAddress }: Telemetry): StartWorker {
+  return async ({ config, caFile, temporalAddress, workflowBundle, taskQueue, client }) => {
+    installRuntime(log ?? createLogger({ level: 'silent' }), metricsAddress);
+    const connections = new Connections(config, { ca: readFileSync(caFile), observer: hubMetrics });
+    const connection = await NativeConnection.connect({ address: temporalAddress });
+    const worker: WorkerPair = await createWorkerPair({
+      connection,
+      namespace: 'default',
+      activities: holdable(
+        createActivities({
+          connections,
+          client,
+          version: '0.0.0-test',
+          hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
+        }),
+        holds,
+      ),
+      tuning: { taskQueue, workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
+    });
+    const running = worker.run();
+    running.catch(() => undefined); // awaited at the end
+    return async () => {
       worker.shutdown();
       await running;
       connections.close();
-      await Promise.all([connection.close(), nativeConnection.close(), simulator.close()]);
-      rmSync(folder, { recursive: true, force: true });
-    },
+      await connection.close();
+    };
   };
 }
 

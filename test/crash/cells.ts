@@ -80,7 +80,9 @@ function jobCells(scenarios: Scenarios): Cell[] {
   for (const [scenario, { calls }] of scenarios) {
     for (const submit of calls.filter(({ activity }) => activity === 'submitJob')) {
       const { host, type, container = '' } = submit.input;
-      const wave = calls.find(({ input }) => input['container'] === container && input['wave'])?.input['wave'];
+      const wave = calls.find(({ input }) => input['container'] === container && input['wave'])?.input[
+        'wave'
+      ];
       const row = `${type} job of ${host}${wave === undefined ? '' : `, ${wave}`}`;
       if (kinds.has(row)) continue;
       const cells = Object.entries(OF_JOBS).flatMap(([moment, { activity, at, then }]): Cell[] => {

@@ -39,7 +39,8 @@ export function fits(
   call: Pick<Call, 'activity' | 'input'>,
 ): boolean {
   return (
-    call.activity === activity && Object.entries(input).every(([name, value]) => call.input[name]?.endsWith(value))
+    call.activity === activity &&
+    Object.entries(input).every(([name, value]) => call.input[name]?.endsWith(value))
   );
 }
 

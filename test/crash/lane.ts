@@ -39,7 +39,10 @@ export interface Lane {
 }
 
 /** @param storage the connection string of a blob service that nobody else uses. */
-export async function openLane(services: Omit<Services, 'storageConnectionStrings'>, storage: string): Promise<Lane> {
+export async function openLane(
+  services: Omit<Services, 'storageConnectionStrings'>,
+  storage: string,
+): Promise<Lane> {
   let workers: MortalWorkers | undefined;
   const stand = await openTestStand(
     { ...services, storageConnectionStrings: [storage] },
@@ -72,7 +75,16 @@ class OpenLane implements Lane {
     this.#workers.takeCalls();
     let struck = fault === null;
     void this.#workers.arm(fault).then(() => (struck = true));
-    const earlier: Earlier = new Map(HUBS.map((name) => [name, new Set(this.#hub(name).jobs.list().map(({ jobId }) => jobId))]));
+    const earlier: Earlier = new Map(
+      HUBS.map((name) => [
+        name,
+        new Set(
+          this.#hub(name)
+            .jobs.list()
+            .map(({ jobId }) => jobId),
+        ),
+      ]),
+    );
     const reports = await scenario.run(this.#stand);
     await this.#workers.release();
     expect(struck, 'the fault has come to pass').toBe(true);
@@ -103,7 +115,7 @@ class OpenLane implements Lane {
   #jobs(name: HubName, earlier: Earlier): string[] {
     const jobs = this.#hub(name).jobs.list();
     const own = jobs.filter(({ jobId }) => earlier.get(name)?.has(jobId) !== true);
-    return own.map(({ type, status }) => `${type} ${status}`).toSorted();
+    return own.map(({ type, status }) => [type, status].join(' ')).toSorted();
   }
 
   async #clear(): Promise<void> {
@@ -137,7 +149,8 @@ class OpenLane implements Lane {
     for await (const container of storage.listContainers('')) {
       stored.push(nameless(container));
       if (container === 'hubferry')
-        for await (const { name } of storage.list(container, '')) stored.push(nameless(`${container}/${name}`));
+        for await (const { name } of storage.list(container, ''))
+          stored.push(nameless(`${container}/${name}`));
     }
     const each = <T>(of: (name: HubName) => T): Record<string, T> =>
       Object.fromEntries(HUBS.map((name) => [name, of(name)]));
@@ -153,7 +166,8 @@ class OpenLane implements Lane {
 function expectBalance({ ledger, verify, outcome }: RunReport): void {
   if (outcome === 'skipped') return;
   const { systemModules, configurations, ...records } = ledger;
-  for (const one of [records, systemModules, configurations ?? []].flat()) expect(imbalances(one)).toEqual([]);
+  for (const one of [records, systemModules, configurations ?? []].flat())
+    expect(imbalances(one)).toEqual([]);
   if (verify && outcome !== 'cancelled') expect(verifyImbalances(records, verify)).toEqual([]);
 }
 
@@ -162,13 +176,16 @@ const endOf = ({ outcome, error }: RunReport): string =>
 
 /** Of a report what does not depend on times, names and numbers of tries. */
 function essenceOf(report: RunReport): unknown {
-  const { outcome, error, ledger, verify, warnings, rejected, kinds, found, fields, cleaned, newKeys } = report;
+  const { outcome, error, ledger, verify, warnings, rejected, kinds, found, fields, cleaned, newKeys } =
+    report;
   return {
     outcome,
     error: error?.code ?? null,
     ledger,
     verify,
-    warnings: warnings.flatMap(({ code, count }) => (HARMLESS.has(code) ? [] : [`${code} ${count}`])).toSorted(),
+    warnings: warnings
+      .flatMap(({ code, count }) => (HARMLESS.has(code) ? [] : [`${code} ${count}`]))
+      .toSorted(),
     rejected,
     kinds,
     found,
@@ -185,6 +202,8 @@ function essenceOf(report: RunReport): unknown {
 /** Keys that a hub or a run makes are others each time. */
 function withoutKeys(content: Readonly<Record<string, unknown>>): unknown {
   return JSON.parse(
-    JSON.stringify(content, (name, value: unknown) => (/^(primary|secondary)Key$/.test(name) ? 'KEY' : value)),
+    JSON.stringify(content, (name, value: unknown) =>
+      /^(primary|secondary)Key$/.test(name) ? 'KEY' : value,
+    ),
   );
 }

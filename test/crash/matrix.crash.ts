@@ -8,7 +8,10 @@ import { SCENARIOS } from './scenarios.js';
 const lanes = new Lanes(sharedServices(inject), LANES);
 afterAll(() => lanes.close());
 
-const { cells, unreached } = cellsOf(ACTIVITIES, await lanes.observe(Object.keys(SCENARIOS)));
+/** Only the scenarios whose names fit; by default all. */
+const wanted = new RegExp(process.env['CRASH_SCENARIOS'] ?? '');
+const scenarios = Object.keys(SCENARIOS).filter((name) => wanted.test(name));
+const { cells, unreached } = cellsOf(ACTIVITIES, await lanes.observe(scenarios));
 
 const marks = new Map(cells.map((cell) => [nameOf(cell), '-']));
 afterAll(() => {
@@ -17,7 +20,7 @@ afterAll(() => {
   process.stdout.write(`\n${tableOf(marks, cells)}\n${cells.length} cells, ${run} run, ${passed} passed\n`);
 });
 
-it('some scenario reaches every activity', () => {
+it.runIf(scenarios.length === Object.keys(SCENARIOS).length)('some scenario reaches every activity', () => {
   expect(unreached).toEqual([]);
 });
 

@@ -45,7 +45,8 @@ export class Lanes {
   async #run(name: string, fault: Cell['fault'] | null) {
     const scenario = SCENARIOS[name];
     if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
-    const storage = this.#free.shift() ?? (await new Promise<string>((resolve) => this.#waiting.push(resolve)));
+    const storage =
+      this.#free.shift() ?? (await new Promise<string>((resolve) => this.#waiting.push(resolve)));
     try {
       const lane = this.#open.get(storage) ?? (await openLane(this.#services, storage));
       this.#open.set(storage, lane);

@@ -69,7 +69,8 @@ function pass(call: Live, here: Point): Promise<void> | 'lost' | undefined {
   if (fault.then === 'lose') return 'lost';
   // From now on no heartbeat of the call leaves this process.
   Object.defineProperty(Context.current(), 'heartbeat', { value: () => undefined });
-  const wakes = fault.then === 'sleep beside' ? [call.asFar.opened, call.behind.opened] : [call.behind.opened];
+  const wakes =
+    fault.then === 'sleep beside' ? [call.asFar.opened, call.behind.opened] : [call.behind.opened];
   return Promise.race([...wakes, over.opened]);
 }
 
@@ -177,7 +178,10 @@ function mortalOf(activity: string, body: Activity): Activity {
 }
 
 /** The fault that is armed, if this is the call that it is meant for. */
-function taken(call: { readonly activity: string; readonly input: Readonly<Record<string, string>> }): Fault | null {
+function taken(call: {
+  readonly activity: string;
+  readonly input: Readonly<Record<string, string>>;
+}): Fault | null {
   const fault = armed;
   if (fault === null || !fits(fault, call)) return null;
   fitting += 1;
@@ -210,6 +214,7 @@ async function main({ configFile, address, taskQueue, workflowBundle }: WorkerSp
     tuning: { taskQueue, workflowBundle, stickyTimeout: STICKY },
   });
   process.on('disconnect', die);
+  if (!process.connected) die();
   process.on('message', (message: Order) => {
     if (message.order === 'work') void worker.run().catch(die);
     else if (message.order === 'arm') [armed, calls, fitting] = [message.fault, 0, 0];

@@ -22,7 +22,6 @@ export class MortalWorkers {
     this.#place = place;
     this.#working = working;
     this.#standby = this.#started();
-    this.#standby.catch(() => undefined); // told when it is needed
   }
 
   static async start(place: WorkerPlace): Promise<MortalWorkers> {
@@ -103,7 +102,12 @@ export class MortalWorkers {
 }
 
 /** A worker that is ready to work. */
-async function started({ configFile, caFile, temporalAddress, ...place }: WorkerPlace): Promise<ChildProcess> {
+async function started({
+  configFile,
+  caFile,
+  temporalAddress,
+  ...place
+}: WorkerPlace): Promise<ChildProcess> {
   const { taskQueue, workflowBundle } = place;
   const spec: WorkerSpec = { configFile, address: temporalAddress, taskQueue, workflowBundle };
   const child = spawn(process.execPath, ['--import', TSX, MAIN, JSON.stringify(spec)], {

@@ -38,14 +38,25 @@ export type HubName = 'old' | 'new' | 'scratch';
 type Hubs = Readonly<Record<HubName, SimulatedHub>>;
 
 /** Two lines to a job, so that a wave has some; a worker that is dead is noticed soon. */
-export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 2_000, visible: 1_000 };
+export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 4_000, visible: 1_000 };
 
 const PATIENCE = 120_000;
 
 const FLEET: readonly FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true, authentication: keys(1) },
-  { deviceId: 'gw', moduleId: '$edgeAgent', authentication: { type: 'none' }, desired: { schemaVersion: '1.1' } },
-  { deviceId: 'gw', moduleId: 'pump', authentication: { type: 'none' }, managedBy: 'iotEdge', tags: { p: 1 } },
+  {
+    deviceId: 'gw',
+    moduleId: '$edgeAgent',
+    authentication: { type: 'none' },
+    desired: { schemaVersion: '1.1' },
+  },
+  {
+    deviceId: 'gw',
+    moduleId: 'pump',
+    authentication: { type: 'none' },
+    managedBy: 'iotEdge',
+    tags: { p: 1 },
+  },
   { deviceId: 'gw2', iotEdge: true, parent: 'gw', authentication: keys(3) },
   { deviceId: 'leaf', parent: 'gw2', authentication: keys(5), tags: { ring: '1' } },
   { deviceId: 'off', authentication: keys(7), status: 'disabled', statusReason: 'broken' },
@@ -202,9 +213,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       old.load(SMALL);
       target.load([{ deviceId: 'a', authentication: keys(9) }]);
     },
-    run: async (stand) => [
-      await stand.migrated({ settings: SETTINGS, goal: 'plan', existing: 'overwrite' }),
-    ],
+    run: async (stand) => [await stand.migrated({ settings: SETTINGS, goal: 'plan', existing: 'overwrite' })],
   },
   rollback: {
     ends: ['verified', 'verified'],

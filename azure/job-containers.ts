@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { RUN_CONTAINERS } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
-import type { GrantedAccess, GrantName, Storage } from './storage-port.js';
+import type { GrantedAccess, Storage } from './storage-port.js';
 
 /** The hub's own default name of what it exports and imports. */
 export const DEVICES_BLOB = 'devices.txt';
@@ -23,6 +23,8 @@ export interface JobUris {
   readonly input: string;
   /** What is exported into, or imported from; left out, the hub's own default name. */
   readonly blobName?: string;
+  /** By what {@link JobContainers.letOnly} knows them. */
+  readonly opening: string;
 }
 
 /**
@@ -41,6 +43,11 @@ export interface JobContainers {
   check(): Promise<void>;
   /** Makes a container ready for a job that is about to be created, and lets the hub in. */
   open(job: string, type: JobType, until: Date): Promise<JobUris>;
+  /**
+   * Ends the hub's access by the URIs of earlier openings. An attempt that was given up may hold them and create the job
+   * once more when it wakes: the hub refuses a create whose container it cannot write to.
+   */
+  letOnly(job: string, opening: string): Promise<void>;
   /** Lets the hub in for longer. */
   extend(job: string, until: Date): Promise<void>;
   /** Whether the hub has written what only this job writes. */
@@ -64,6 +71,10 @@ export class OwnContainers implements JobContainers {
 
   async open(job: string, type: JobType, until: Date): Promise<JobUris> {
     return await grant(this.access, job, type, until);
+  }
+
+  async letOnly(job: string, opening: string): Promise<void> {
+    await this.access.revoke(job, opening);
   }
 
   async extend(job: string, until: Date): Promise<void> {
@@ -121,8 +132,11 @@ export class PreparedContainer implements JobContainers {
       const to = { container: this.#container, blob: blobName };
       await this.#storage.copy({ container: job, blob: DEVICES_BLOB }, to);
     }
-    return { ...(await grant(this.access, this.#container, type, until, job)), blobName };
+    return { ...(await grant(this.access, this.#container, type, until)), blobName };
   }
+
+  /** {@link open} has ended it already: whoever holds the slot of a shared container is waited for before. */
+  async letOnly(): Promise<void> {}
 
   async extend(_job: string, until: Date): Promise<void> {
     await this.access.extend(this.#container, until);
@@ -168,20 +182,18 @@ export class PreparedContainer implements JobContainers {
 const devicesOf = (job: string): string => `${job}/${DEVICES_BLOB}`;
 
 /**
- * @param job where jobs share the container: each has access under a name of its own, since a URI that names an access
- *   policy is good again as soon as there is a policy of that name again
+ * Each opening has access under a name of its own, since a URI that names an access policy is good again as soon as there
+ * is a policy of that name again. Names are by time, so that a later one is greater.
  */
 async function grant(
   access: GrantedAccess,
   container: string,
   type: JobType,
   until: Date,
-  job?: string,
-): Promise<JobUris> {
-  const name = (kind: 'input' | 'output'): GrantName =>
-    job === undefined ? kind : `${kind}-${createHash('sha256').update(job).digest('hex').slice(0, 16)}`;
-  const output = await access.grant(container, name('output'), OUTPUT_RIGHTS, until);
+): Promise<Omit<JobUris, 'blobName'>> {
+  const opening = Date.now().toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
+  const output = await access.grant(container, `output-${opening}`, OUTPUT_RIGHTS, until);
   const input =
-    type === 'import' ? await access.grant(container, name('input'), INPUT_RIGHTS, until) : output;
-  return { output, input };
+    type === 'import' ? await access.grant(container, `input-${opening}`, INPUT_RIGHTS, until) : output;
+  return { output, input, opening };
 }

@@ -1,10 +1,7 @@
 import { type Call, type Fault, fits, WRITES } from './fault.js';
 
-/** An undisturbed run of a scenario: its calls, in the order in which they began, and how long it took, ms. */
-export interface Seen {
-  readonly calls: readonly Call[];
-  readonly ms: number;
-}
+/** The calls of an undisturbed run of each scenario, in the order in which they began. */
+export type Seen = Readonly<Record<string, readonly Call[]>>;
 
 /** One disturbance of one scenario. */
 export interface Cell {
@@ -44,9 +41,9 @@ export const MOMENTS: readonly string[] = Object.keys(OF_ACTIVITIES);
 /** All cells: of every activity, and of every kind of job that was seen. Activities that no run calls have none. */
 export function cellsOf(
   activities: readonly string[],
-  seen: Readonly<Record<string, Seen>>,
+  seen: Seen,
 ): { readonly cells: Cell[]; readonly unreached: string[] } {
-  const scenarios = Object.entries(seen).toSorted(([, a], [, b]) => a.ms - b.ms);
+  const scenarios = Object.entries(seen);
   const ofActivities = activities.map((activity) => activityCells(activity, scenarios));
   return {
     cells: [...ofActivities.flat(), ...jobCells(scenarios)],
@@ -54,12 +51,12 @@ export function cellsOf(
   };
 }
 
-type Scenarios = readonly (readonly [string, Seen])[];
+type Scenarios = readonly (readonly [string, readonly Call[]])[];
 
-/** In the cheapest scenario where it writes something, else in the cheapest one. */
+/** In the first scenario where it writes something, else in the first one. */
 function activityCells(activity: string, scenarios: Scenarios): Cell[] {
   const writes = new RegExp(WRITES);
-  const found = scenarios.flatMap(([scenario, { calls }]) =>
+  const found = scenarios.flatMap(([scenario, calls]) =>
     calls.filter((call) => call.activity === activity).map((call, n) => ({ scenario, call, nth: n + 1 })),
   );
   const chosen = found.find(({ call }) => call.requests.some((one) => writes.test(one))) ?? found[0];
@@ -74,10 +71,10 @@ function activityCells(activity: string, scenarios: Scenarios): Cell[] {
   });
 }
 
-/** Each kind of job in the cheapest scenario that has it. */
+/** Each kind of job in the first scenario that has it. */
 function jobCells(scenarios: Scenarios): Cell[] {
   const kinds = new Map<string, Cell[]>();
-  for (const [scenario, { calls }] of scenarios) {
+  for (const [scenario, calls] of scenarios) {
     for (const submit of calls.filter(({ activity }) => activity === 'submitJob')) {
       const { host, type, container = '' } = submit.input;
       const wave = calls.find(({ input }) => input['container'] === container && input['wave'])?.input[

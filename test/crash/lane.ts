@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { type Azurite, startAzurite } from '../../demo/azurite.js';
 import { imbalances, verifyImbalances } from '../../registry/ledger.js';
 import type { SimulatedHub } from '../../simulator/index.js';
 import type { RunReport } from '../../workflows/messages.js';
@@ -31,45 +32,57 @@ export interface Trace {
 /** The jobs that each hub had been given before. */
 type Earlier = ReadonlyMap<HubName, ReadonlySet<unknown>>;
 
+export interface Passed {
+  readonly trace: Trace;
+  /** In the order in which they began. */
+  readonly calls: readonly Call[];
+}
+
 /** Simulated hubs and mortal workers, for one run after the other. */
 export interface Lane {
   /** A scenario to its end, with a fault in it or none; proves what needs no comparison. */
-  pass(scenario: Scenario, fault: Fault | null): Promise<{ readonly trace: Trace; readonly calls: Call[] }>;
+  pass(scenario: Scenario, fault: Fault | null): Promise<Passed>;
   close(): Promise<void>;
 }
 
-/** @param storage the connection string of a blob service that nobody else uses. */
-export async function openLane(
-  services: Omit<Services, 'storageConnectionStrings'>,
-  storage: string,
-): Promise<Lane> {
+/** With a blob service of its own, since it looks at all that is stored there. */
+export async function openLane(services: Services): Promise<Lane> {
   let workers: MortalWorkers | undefined;
-  const stand = await openTestStand(
-    { ...services, storageConnectionStrings: [storage] },
-    HUBS.map((name) => ({ name })),
-    { scratch: ', role: scratch' },
-    '',
-    {},
-    async (place) => {
-      const started = await MortalWorkers.start(place);
-      workers = started;
-      return () => started.close();
-    },
-  );
-  if (workers === undefined) throw new Error('the stand started no worker');
-  return new OpenLane(stand, workers);
+  const azurite = await startAzurite();
+  try {
+    const stand = await openTestStand(
+      { ...services, storageConnectionStrings: [azurite.connectionString] },
+      HUBS.map((name) => ({ name })),
+      { scratch: ', role: scratch' },
+      '',
+      {},
+      async (place) => {
+        const started = await MortalWorkers.start(place);
+        workers = started;
+        return () => started.close();
+      },
+    );
+    if (workers === undefined) throw new Error('the stand started no worker');
+    return new OpenLane(stand, workers, azurite);
+  } catch (error) {
+    await azurite.stop();
+    throw error;
+  }
 }
 
 class OpenLane implements Lane {
   readonly #stand: TestStand;
   readonly #workers: MortalWorkers;
 
-  constructor(stand: TestStand, workers: MortalWorkers) {
+  readonly #azurite: Azurite;
+
+  constructor(stand: TestStand, workers: MortalWorkers, azurite: Azurite) {
     this.#stand = stand;
     this.#workers = workers;
+    this.#azurite = azurite;
   }
 
-  async pass(scenario: Scenario, fault: Fault | null) {
+  async pass(scenario: Scenario, fault: Fault | null): Promise<Passed> {
     await this.#clear();
     scenario.load({ old: this.#hub('old'), new: this.#hub('new'), scratch: this.#hub('scratch') });
     this.#workers.takeCalls();
@@ -97,8 +110,9 @@ class OpenLane implements Lane {
     return { trace: await this.#trace(reports, earlier), calls: calls.map((call) => this.#named(call)) };
   }
 
-  close(): Promise<void> {
-    return this.#stand.close();
+  async close(): Promise<void> {
+    await this.#stand.close();
+    await this.#azurite.stop();
   }
 
   #hub(name: HubName): SimulatedHub {
@@ -115,7 +129,7 @@ class OpenLane implements Lane {
   #jobs(name: HubName, earlier: Earlier): string[] {
     const jobs = this.#hub(name).jobs.list();
     const own = jobs.filter(({ jobId }) => earlier.get(name)?.has(jobId) !== true);
-    return own.map(({ type, status }) => [type, status].join(' ')).toSorted();
+    return own.map(({ type, status }) => JSON.stringify({ type, status })).toSorted();
   }
 
   async #clear(): Promise<void> {

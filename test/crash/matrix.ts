@@ -2,32 +2,32 @@ import { expect } from 'vitest';
 import { createActivities, type Deps } from '../../activities/index.js';
 import type { Services } from '../support/services.js';
 import type { Cell, Seen } from './cells.js';
-import { type Lane, openLane, type Trace } from './lane.js';
+import { type Lane, openLane, type Passed, type Trace } from './lane.js';
 import { SCENARIOS } from './scenarios.js';
 
 /** The code's own list: each one is a row. */
 export const ACTIVITIES: readonly string[] = Object.keys(createActivities({} as Deps));
 
-/** Lanes that are free; each has a blob service of its own. */
+/** Some lanes, each of which is given to one run after the other. */
 export class Lanes {
   readonly #services: Services;
-  readonly #free: string[];
-  readonly #open = new Map<string, Lane>();
-  readonly #waiting: ((storage: string) => void)[] = [];
+  /** Those that nobody has; null: one that is not open yet. */
+  readonly #free: (Lane | null)[];
+  readonly #waiting: ((lane: Lane | null) => void)[] = [];
   /** What each scenario does when nobody disturbs it. */
   readonly #traces = new Map<string, Trace>();
 
   constructor(services: Services, count: number) {
     this.#services = services;
-    this.#free = services.storageConnectionStrings.slice(0, count);
+    this.#free = Array.from({ length: count }, () => null);
   }
 
   /** Runs scenarios undisturbed. */
-  async observe(names: readonly string[]): Promise<Record<string, Seen>> {
+  async observe(names: readonly string[]): Promise<Seen> {
     const seen = names.map(async (name) => {
-      const { calls, ms, trace } = await this.#run(name, null);
+      const { calls, trace } = await this.#run(name, null);
       this.#traces.set(name, trace);
-      return [name, { calls, ms }] as const;
+      return [name, calls] as const;
     });
     return Object.fromEntries(await Promise.all(seen));
   }
@@ -38,31 +38,30 @@ export class Lanes {
     expect(trace).toEqual(this.#traces.get(scenario));
   }
 
+  /** When none is in use. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((lane) => lane.close()));
+    await Promise.all(this.#free.map((lane) => lane?.close()));
   }
 
-  async #run(name: string, fault: Cell['fault'] | null) {
+  async #run(name: string, fault: Cell['fault'] | null): Promise<Passed> {
     const scenario = SCENARIOS[name];
     if (scenario === undefined) throw new Error(`there is no scenario ${name}`);
-    const storage =
-      this.#free.shift() ?? (await new Promise<string>((resolve) => this.#waiting.push(resolve)));
+    const free = this.#free.shift();
+    const given =
+      free === undefined ? new Promise<Lane | null>((resolve) => this.#waiting.push(resolve)) : free;
+    let lane = await given;
     try {
-      const lane = this.#open.get(storage) ?? (await openLane(this.#services, storage));
-      this.#open.set(storage, lane);
-      const began = Date.now();
-      const passed = await lane.pass(scenario, fault);
-      return { ...passed, ms: Date.now() - began };
+      lane ??= await openLane(this.#services);
+      return await lane.pass(scenario, fault);
     } catch (error) {
       // What a failed run left must not fail the next one.
-      const lane = this.#open.get(storage);
-      this.#open.delete(storage);
       await lane?.close();
+      lane = null;
       throw error;
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free.push(storage);
-      else next(storage);
+      if (next === undefined) this.#free.push(lane);
+      else next(lane);
     }
   }
 }

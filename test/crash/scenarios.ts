@@ -38,7 +38,7 @@ export type HubName = 'old' | 'new' | 'scratch';
 type Hubs = Readonly<Record<HubName, SimulatedHub>>;
 
 /** Two lines to a job, so that a wave has some; a worker that is dead is noticed soon. */
-export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 4_000, visible: 1_000 };
+export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 8_000, visible: 1_000 };
 
 const PATIENCE = 120_000;
 
@@ -171,14 +171,102 @@ async function followed(stand: TestStand): Promise<RunReport> {
   return stand.reportOf(handle);
 }
 
+/** From the cheapest on: a row of the matrix takes the first that reaches it. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  migrate: {
+  check: {
+    ends: [],
+    load: () => undefined,
+    run: async (stand) => {
+      const { run, ...input } = common(stand);
+      const hosts = [hostOf(stand, 'old'), hostOf(stand, 'new')];
+      const { client, taskQueue } = stand;
+      const workflowId = readerIdOf('check', run);
+      const args = [{ ...input, hosts }];
+      await (await client.workflow.start('check', { workflowId, taskQueue, args })).result();
+      return [];
+    },
+  },
+  snapshot: {
+    ends: ['done'],
+    load: ({ old }) => void old.load(SMALL),
+    run: async (stand) => [await snapshot(stand)],
+  },
+  'reply of a job lost': {
+    ends: ['done'],
+    load: ({ old }) => {
+      old.load(SMALL);
+      old.addFault({ kind: 'loseReply', route: 'POST /jobs/create', times: 1 });
+    },
+    run: async (stand) => [await snapshot(stand)],
+  },
+  probe: {
+    ends: ['done'],
+    load: () => undefined,
+    run: async (stand) => {
+      const input: ProbeRunInput = { ...common(stand), target: { host: hostOf(stand, 'scratch') } };
+      return [await toTheEnd(stand, 'probe', writerIdOf(input.target.host), input)];
+    },
+  },
+  plan: {
+    ends: ['planned'],
+    load: ({ old, new: target }) => {
+      old.load(SMALL);
+      target.load([{ deviceId: 'a', authentication: keys(9) }]);
+    },
+    run: async (stand) => [await stand.migrated({ settings: SETTINGS, goal: 'plan', existing: 'overwrite' })],
+  },
+  'scheduled snapshots': {
+    ends: ['done', 'done', 'skipped TARGET_BUSY'],
+    load: ({ old }) => void old.load(SMALL),
+    run: async (stand) => {
+      const schedule = `nightly-${testRun().slice(-6)}`;
+      const reports = [await scheduled(stand, schedule, `snapshot/${RUN_PLACE}`)];
+      reports.push(await scheduled(stand, schedule, `snapshot/${RUN_PLACE}`));
+      // The line of the hub's jobs is open, and has the id.
+      reports.push(await scheduled(stand, schedule, hubQueueIdOf(hostOf(stand, 'old'))));
+      return reports;
+    },
+  },
+  edit: {
     ends: ['verified'],
-    load: loadWhole,
+    load: ({ new: target }) => void target.load(SMALL),
     run: async (stand) => [
-      await stand.migrated({ settings: SETTINGS, managedBy: true, recheckSource: true }),
+      await edited(
+        stand,
+        [
+          { id: 'a', op: 'update', tags: { merge: { edited: 1 } } },
+          { id: 'b', op: 'delete' },
+          { id: 'd', op: 'create' },
+        ],
+        { settings: SETTINGS, maxDelete: 1 },
+      ),
     ],
-    equal: [['old', 'new']],
+  },
+  'cancelled in the middle': {
+    ends: ['cancelled'],
+    load: ({ old, new: target }) => {
+      old.load(SMALL);
+      target.addJobFault({ kind: 'hang', type: 'import' });
+    },
+    run: async (stand) => {
+      const handle = await stand.migrate({ settings: SETTINGS });
+      const jobs = () => stand.hub('new').jobs.list();
+      const runs = () => jobs().some(({ type, status }) => type === 'import' && status === 'running');
+      await until('an import runs', runs, PATIENCE);
+      // The id of the job must be known to the run, or it cannot be cancelled.
+      await until('it is looked at', () => (stand.hub('new').counts()['GET /jobs/{id}'] ?? 0) > 3, PATIENCE);
+      await handle.executeUpdate(cancel, { args: [{ now: true }] });
+      return [await stand.reportOf(handle)];
+    },
+  },
+  'snapshot without keys, migrated': {
+    ends: ['done', 'verified'],
+    load: ({ old }) => void old.load(SMALL),
+    run: async (stand) => {
+      const taken = await snapshot(stand, { excludeKeys: true });
+      const source = { kind: 'snapshot' as const, id: taken.snapshots.source ?? '' };
+      return [taken, await stand.migrated({ settings: SETTINGS, source, rules: [REGENERATE_KEYS] })];
+    },
   },
   'migrate, by REST': {
     ends: ['verified'],
@@ -188,6 +276,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       target.set({ importModules: 'refuse', sasModuleQuirk: false });
     },
     run: async (stand) => [await stand.migrated({ settings: SETTINGS })],
+    equal: [['old', 'new']],
+  },
+  migrate: {
+    ends: ['verified'],
+    load: loadWhole,
+    run: async (stand) => [
+      await stand.migrated({ settings: SETTINGS, managedBy: true, recheckSource: true }),
+    ],
     equal: [['old', 'new']],
   },
   'migrate onto another state': {
@@ -207,14 +303,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ],
     equal: [['old', 'new']],
   },
-  plan: {
-    ends: ['planned'],
-    load: ({ old, new: target }) => {
-      old.load(SMALL);
-      target.load([{ deviceId: 'a', authentication: keys(9) }]);
-    },
-    run: async (stand) => [await stand.migrated({ settings: SETTINGS, goal: 'plan', existing: 'overwrite' })],
-  },
   rollback: {
     ends: ['verified', 'verified'],
     load: (hubs) => {
@@ -226,20 +314,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return [report, await rolledBack(stand, report, SETTINGS)];
     },
   },
-  edit: {
+  'follow to the cut-over': {
     ends: ['verified'],
-    load: ({ new: target }) => void target.load(SMALL),
-    run: async (stand) => [
-      await edited(
-        stand,
-        [
-          { id: 'a', op: 'update', tags: { merge: { edited: 1 } } },
-          { id: 'b', op: 'delete' },
-          { id: 'd', op: 'create' },
-        ],
-        { settings: SETTINGS, maxDelete: 1 },
-      ),
-    ],
+    load: ({ old }) => void old.load(SMALL),
+    run: async (stand) => [await followed(stand)],
   },
   'drills, the first of which is disturbed': {
     ends: ['differences', 'verified'],
@@ -252,78 +330,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const disturbed = await first;
       scratch.store.removeDevice('stranger');
       return [disturbed, await drill(stand, { kind: 'latest', host: hostOf(stand, 'old') })];
-    },
-  },
-  'follow to the cut-over': {
-    ends: ['verified'],
-    load: ({ old }) => void old.load(SMALL),
-    run: async (stand) => [await followed(stand)],
-  },
-  'scheduled snapshots': {
-    ends: ['done', 'done', 'skipped TARGET_BUSY'],
-    load: ({ old }) => void old.load(SMALL),
-    run: async (stand) => {
-      const schedule = `nightly-${testRun().slice(-6)}`;
-      const reports = [await scheduled(stand, schedule, `snapshot/${RUN_PLACE}`)];
-      reports.push(await scheduled(stand, schedule, `snapshot/${RUN_PLACE}`));
-      // The line of the hub's jobs is open, and has the id.
-      reports.push(await scheduled(stand, schedule, hubQueueIdOf(hostOf(stand, 'old'))));
-      return reports;
-    },
-  },
-  'snapshot without keys, migrated': {
-    ends: ['done', 'verified'],
-    load: ({ old }) => void old.load(SMALL),
-    run: async (stand) => {
-      const taken = await snapshot(stand, { excludeKeys: true });
-      const source = { kind: 'snapshot' as const, id: taken.snapshots.source ?? '' };
-      return [taken, await stand.migrated({ settings: SETTINGS, source, rules: [REGENERATE_KEYS] })];
-    },
-  },
-  'reply of a job lost': {
-    ends: ['done'],
-    load: ({ old }) => {
-      old.load(SMALL);
-      old.addFault({ kind: 'loseReply', route: 'POST /jobs/create', times: 1 });
-    },
-    run: async (stand) => [await snapshot(stand)],
-  },
-  'cancelled in the middle': {
-    ends: ['cancelled'],
-    load: ({ old, new: target }) => {
-      old.load(SMALL);
-      target.addJobFault({ kind: 'hang', type: 'import' });
-    },
-    run: async (stand) => {
-      const handle = await stand.migrate({ settings: SETTINGS });
-      const jobs = () => stand.hub('new').jobs.list();
-      const runs = () => jobs().some(({ type, status }) => type === 'import' && status === 'running');
-      await until('an import runs', runs, PATIENCE);
-      // The id of the job must be known to the run, or it cannot be cancelled.
-      await until('it is looked at', () => (stand.hub('new').counts()['GET /jobs/{id}'] ?? 0) > 3, PATIENCE);
-      await handle.executeUpdate(cancel, { args: [{ now: true }] });
-      return [await stand.reportOf(handle)];
-    },
-  },
-  probe: {
-    ends: ['done'],
-    load: () => undefined,
-    run: async (stand) => {
-      const input: ProbeRunInput = { ...common(stand), target: { host: hostOf(stand, 'scratch') } };
-      return [await toTheEnd(stand, 'probe', writerIdOf(input.target.host), input)];
-    },
-  },
-  check: {
-    ends: [],
-    load: () => undefined,
-    run: async (stand) => {
-      const { run, ...input } = common(stand);
-      const hosts = [hostOf(stand, 'old'), hostOf(stand, 'new')];
-      const { client, taskQueue } = stand;
-      const workflowId = readerIdOf('check', run);
-      const args = [{ ...input, hosts }];
-      await (await client.workflow.start('check', { workflowId, taskQueue, args })).result();
-      return [];
     },
   },
 };

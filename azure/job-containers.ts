@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { RUN_CONTAINERS } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
@@ -70,7 +70,7 @@ export class OwnContainers implements JobContainers {
   async check(): Promise<void> {}
 
   async open(job: string, type: JobType, until: Date): Promise<JobUris> {
-    return await grant(this.access, job, type, until);
+    return await grant(this.access, job, type, until, newOpening());
   }
 
   async letOnly(job: string, opening: string): Promise<void> {
@@ -132,10 +132,11 @@ export class PreparedContainer implements JobContainers {
       const to = { container: this.#container, blob: blobName };
       await this.#storage.copy({ container: job, blob: DEVICES_BLOB }, to);
     }
-    return { ...(await grant(this.access, this.#container, type, until)), blobName };
+    const opening = createHash('sha256').update(job).digest('hex').slice(0, 16);
+    return { ...(await grant(this.access, this.#container, type, until, opening)), blobName };
   }
 
-  /** {@link open} has ended it already: whoever holds the slot of a shared container is waited for before. */
+  /** All openings for one job are the same here; {@link open} has ended those for others. */
   async letOnly(): Promise<void> {}
 
   async extend(_job: string, until: Date): Promise<void> {
@@ -181,17 +182,20 @@ export class PreparedContainer implements JobContainers {
 
 const devicesOf = (job: string): string => `${job}/${DEVICES_BLOB}`;
 
+/** Names access policies by time, so that a later one is greater. */
+const newOpening = (): string => Date.now().toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
+
 /**
- * Each opening has access under a name of its own, since a URI that names an access policy is good again as soon as there
- * is a policy of that name again. Names are by time, so that a later one is greater.
+ * @param opening what has access under a name of its own, since a URI that names an access policy is good again as soon
+ *   as there is a policy of that name again
  */
 async function grant(
   access: GrantedAccess,
   container: string,
   type: JobType,
   until: Date,
+  opening: string,
 ): Promise<Omit<JobUris, 'blobName'>> {
-  const opening = Date.now().toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
   const output = await access.grant(container, `output-${opening}`, OUTPUT_RIGHTS, until);
   const input =
     type === 'import' ? await access.grant(container, `input-${opening}`, INPUT_RIGHTS, until) : output;

@@ -35,7 +35,7 @@ async function refusedAfter(
   const containers = {
     access: { hubIdentity, expiry: () => 0 },
     shared: false,
-    open: async () => ({ output: 'https://x/y', input: 'https://x/y' }),
+    open: async () => ({ output: 'https://x/y', input: 'https://x/y', opening: '1' }),
   };
   const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
   const activities = guarded(hubJobActivities({ connections } as unknown as Deps));

@@ -24,6 +24,7 @@ export class Lanes {
 
   /** Runs scenarios undisturbed. */
   async observe(names: readonly string[]): Promise<Seen> {
+    await this.#openAll();
     const seen = names.map(async (name) => {
       const { calls, trace } = await this.#run(name, null);
       this.#traces.set(name, trace);
@@ -36,6 +37,10 @@ export class Lanes {
   async disturb({ scenario, fault }: Cell): Promise<void> {
     const { trace } = await this.#run(scenario, fault);
     expect(trace).toEqual(this.#traces.get(scenario));
+  }
+
+  async #openAll(): Promise<void> {
+    for (const [n, lane] of this.#free.entries()) this.#free[n] = lane ?? (await openLane(this.#services));
   }
 
   /** When none is in use. */

@@ -4,7 +4,7 @@ import { Context } from '@temporalio/activity';
 import { NativeConnection } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
-import { loadConfig } from '../../config/index.js';
+import { loadConfig, storageOf } from '../../config/index.js';
 import { connectClient } from '../../worker/connection.js';
 import { createLogger } from '../../worker/log.js';
 import { hubMetrics } from '../../worker/metrics.js';
@@ -47,8 +47,8 @@ function gate(): Gate {
 
 const live = new AsyncLocalStorage<Live>();
 let armed: Fault | null = null;
-/** Calls since then, and those of them that fit. */
-let calls = 0;
+/** Calls since then by workflow and activity id, and how many of them fit. */
+const begun = new Set<string>();
 let fitting = 0;
 /** Opened at the end of the run. */
 let over = gate();
@@ -151,13 +151,15 @@ function mortal(activities: Activities): Activities {
 
 function mortalOf(activity: string, body: Activity): Activity {
   return async (given) => {
-    const { attempt, activityId, workflowExecution } = Context.current().info;
+    const { activityId, workflowExecution } = Context.current().info;
     const id = `${workflowExecution?.runId}/${activityId}`;
     const input = textsOf(given);
-    calls += 1;
-    const place = calls;
-    const fault = attempt === 1 ? taken({ activity, input }) : null;
-    const sleeper = attempt === 1 ? undefined : held.get(id)?.call;
+    // An attempt that a busy machine never got is no attempt.
+    const isFirst = !begun.has(id);
+    begun.add(id);
+    const place = begun.size;
+    const fault = isFirst ? taken({ activity, input }) : null;
+    const sleeper = isFirst ? undefined : held.get(id)?.call;
     const call: Live = { fault, struck: false, requests: [], sleeper, asFar: gate(), behind: gate() };
     const working = live.run(call, async () => {
       await pass(call, 'entry');
@@ -172,7 +174,7 @@ function mortalOf(activity: string, body: Activity): Activity {
     try {
       return await working;
     } finally {
-      if (attempt === 1) tell({ news: 'call', call: { activity, place, input, requests: call.requests } });
+      if (isFirst) tell({ news: 'call', call: { activity, place, input, requests: call.requests } });
     }
   };
 }
@@ -201,8 +203,13 @@ async function main({ configFile, address, taskQueue, workflowBundle }: WorkerSp
   installRuntime(createLogger({ level: 'silent' }));
   watchRequests();
   const { client } = await connectClient({ address, namespace: 'default' });
+  const config = loadConfig({ path: configFile });
+  const connections = new Connections(config, { observer: hubMetrics });
+  // What is loaded at its first use is loaded now: on a busy machine it keeps heartbeats back for seconds.
+  await connections.storage(storageOf(config).account).containerExists('warm-up');
+  for (const { host } of config.hubs.values()) await connections.hub(host).listJobs();
   const activities = createActivities({
-    connections: new Connections(loadConfig({ path: configFile }), { observer: hubMetrics }),
+    connections,
     client: watched(client),
     version: '0.0.0-test',
     hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
@@ -217,10 +224,16 @@ async function main({ configFile, address, taskQueue, workflowBundle }: WorkerSp
   if (!process.connected) die();
   process.on('message', (message: Order) => {
     if (message.order === 'work') void worker.run().catch(die);
-    else if (message.order === 'arm') [armed, calls, fitting] = [message.fault, 0, 0];
+    else if (message.order === 'arm') arm(message.fault);
     else void release();
   });
   tell({ news: 'ready' });
+}
+
+function arm(fault: Fault | null): void {
+  armed = fault;
+  fitting = 0;
+  begun.clear();
 }
 
 async function release(): Promise<void> {

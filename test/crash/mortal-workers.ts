@@ -94,8 +94,9 @@ export class MortalWorkers {
   }
 
   async #succeed(): Promise<void> {
-    const next = await this.#standby;
-    if (this.#closed) return;
+    // A busy machine may have kept it from connecting: then another is started.
+    const next = await this.#standby.catch(() => started(this.#place));
+    if (this.#closed) return void (await killed(next));
     this.#putToWork(next);
     this.#standby = this.#started();
   }

@@ -18,13 +18,6 @@ export interface Counted<T> {
 const BEFORE_BLOB = 'hubferry/jobs-before.json';
 const JOB_BLOB = 'hubferry/job.json';
 
-/** What JOB_BLOB holds. */
-interface JobNote {
-  readonly jobId: string;
-  /** By which opening of the container it was created; not in notes of 0.1. */
-  readonly opening?: string;
-}
-
 export type SubmitInput = Pick<
   JobRequest,
   'host' | 'account' | 'container' | 'type' | 'excludeKeys' | 'settings'
@@ -118,17 +111,16 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       });
 
       const until = new Date(grantedUntil);
-      /** The job that an attempt has created and written down. */
-      const noted = async (): Promise<JobNote | null> => {
+      /** The id of the job that some attempt has created and written down. */
+      const noted = async (): Promise<string | null> => {
         const text = await storage.readText(container, JOB_BLOB);
-        return text === null ? null : (JSON.parse(text) as JobNote);
+        return text === null ? null : (JSON.parse(text) as { jobId: string }).jobId;
       };
       const created = await noted();
       if (created !== null) {
         // The attempt that created the job may be long ago, and its grant with it.
         await containers.extend(container, until);
-        if (created.opening !== undefined) await containers.letOnly(container, created.opening);
-        return submitted(created.jobId, false);
+        return submitted(created, false);
       }
       const listed = await hub.listJobs();
       const ids = JSON.stringify(listed.map((job) => job.jobId));
@@ -145,19 +137,15 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         // One that nobody waits for any more, such as a terminated run's, may still use the container.
         if (containers.shared && listed.some(isActive))
           throw new HubferryError('HUB_SLOT_TAKEN', `${input.host} runs another job`);
-        const { output, input: from, opening, ...named } = await containers.open(container, type, until);
-        // An attempt that the server gave up may have stood still for long: meanwhile another one may have done it all.
+        const { output, input: from, ...named } = await containers.open(container, type, until);
+        // An attempt that the server gave up may have stood still for long: another one may have created the job since.
         const meanwhile = await noted();
-        if (meanwhile !== null) return submitted(meanwhile.jobId, false);
+        if (meanwhile !== null) return submitted(meanwhile, false);
         const job =
           type === 'export'
             ? await hub.createExport(output, { excludeKeys: input.excludeKeys === true, ...named })
             : await hub.createImport(from, output, named);
-        const note: JobNote = { jobId: job.jobId, opening };
-        await storage.writeText(container, JOB_BLOB, JSON.stringify(note));
-        // One that stands still at this point wakes to a hub that refuses its create: first while ours has the slot, then
-        // for want of access. One that opens the container later than this finds the note.
-        if (!first || activityInfo().attempt > 1) await containers.letOnly(container, opening);
+        await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
         return submitted(job.jobId, false);
       } catch (error) {
         const roleMayBeNew = access.hubIdentity && isCode(error, 'CONTAINER_REFUSED') && isEarly();

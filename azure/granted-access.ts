@@ -55,18 +55,10 @@ export class PolicyAccess implements GrantedAccess {
       id: name,
       accessPolicy: { expiresOn, permissions: allowed.toString() },
     };
-    await this.#changePolicies(call, container, (others) => {
-      const openings = others.filter(isOurs).map(openingOf);
-      const kept = [
-        openingOf(policy),
-        openings
-          .filter((one) => one < openingOf(policy))
-          .toSorted()
-          .at(-1),
-      ];
-      const stay = others.filter((other) => !isOurs(other) || kept.includes(openingOf(other)));
-      return [...stay.filter((other) => other.id !== name), policy];
-    });
+    await this.#changePolicies(call, container, (others) => [
+      ...others.filter((other) => other.id !== name),
+      policy,
+    ]);
     const uri = await this.#service.getContainerClient(container).generateSasUrl({ identifier: name });
     if (allowed.read) await this.#untilKnown(call, uri);
     return uri;
@@ -81,10 +73,9 @@ export class PolicyAccess implements GrantedAccess {
     );
   }
 
-  async revoke(container: string, opening?: string): Promise<void> {
+  async revoke(container: string): Promise<void> {
     const call = this.#call(`revoke the access to container ${container}`);
-    const stays = (one: SignedIdentifier): boolean => !isOurs(one) || openingOf(one) === opening;
-    await this.#changePolicies(call, container, (policies) => policies.filter(stays), [404]);
+    await this.#changePolicies(call, container, (policies) => policies.filter((one) => !isOurs(one)), [404]);
   }
 
   async #changePolicies(
@@ -125,9 +116,6 @@ export class PolicyAccess implements GrantedAccess {
     }
   }
 }
-
-/** What stands behind the name of a policy; empty where nothing does. */
-const openingOf = ({ id }: Pick<SignedIdentifier, 'id'>): string => /-(.*)$/.exec(id)?.[1] ?? '';
 
 /** A policy that `grant` made: a container that was made beforehand may have others, which are not touched. */
 function isOurs({ id }: SignedIdentifier): boolean {

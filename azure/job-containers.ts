@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { RUN_CONTAINERS } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
-import type { GrantedAccess, Storage } from './storage-port.js';
+import type { GrantedAccess, GrantName, Storage } from './storage-port.js';
 
 /** The hub's own default name of what it exports and imports. */
 export const DEVICES_BLOB = 'devices.txt';
@@ -23,8 +23,6 @@ export interface JobUris {
   readonly input: string;
   /** What is exported into, or imported from; left out, the hub's own default name. */
   readonly blobName?: string;
-  /** By what {@link JobContainers.letOnly} knows them. */
-  readonly opening: string;
 }
 
 /**
@@ -43,11 +41,6 @@ export interface JobContainers {
   check(): Promise<void>;
   /** Makes a container ready for a job that is about to be created, and lets the hub in. */
   open(job: string, type: JobType, until: Date): Promise<JobUris>;
-  /**
-   * Ends the hub's access by the URIs of earlier openings. An attempt that was given up may hold them and create the job
-   * once more when it wakes: the hub refuses a create whose container it cannot write to.
-   */
-  letOnly(job: string, opening: string): Promise<void>;
   /** Lets the hub in for longer. */
   extend(job: string, until: Date): Promise<void>;
   /** Whether the hub has written what only this job writes. */
@@ -70,11 +63,7 @@ export class OwnContainers implements JobContainers {
   async check(): Promise<void> {}
 
   async open(job: string, type: JobType, until: Date): Promise<JobUris> {
-    return await grant(this.access, job, type, until, newOpening());
-  }
-
-  async letOnly(job: string, opening: string): Promise<void> {
-    await this.access.revoke(job, opening);
+    return await grant(this.access, job, type, until);
   }
 
   async extend(job: string, until: Date): Promise<void> {
@@ -132,12 +121,8 @@ export class PreparedContainer implements JobContainers {
       const to = { container: this.#container, blob: blobName };
       await this.#storage.copy({ container: job, blob: DEVICES_BLOB }, to);
     }
-    const opening = createHash('sha256').update(job).digest('hex').slice(0, 16);
-    return { ...(await grant(this.access, this.#container, type, until, opening)), blobName };
+    return { ...(await grant(this.access, this.#container, type, until, job)), blobName };
   }
-
-  /** All openings for one job are the same here; {@link open} has ended those for others. */
-  async letOnly(): Promise<void> {}
 
   async extend(_job: string, until: Date): Promise<void> {
     await this.access.extend(this.#container, until);
@@ -182,22 +167,21 @@ export class PreparedContainer implements JobContainers {
 
 const devicesOf = (job: string): string => `${job}/${DEVICES_BLOB}`;
 
-/** Names access policies by time, so that a later one is greater. */
-const newOpening = (): string => Date.now().toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
-
 /**
- * @param opening what has access under a name of its own, since a URI that names an access policy is good again as soon
- *   as there is a policy of that name again
+ * @param job where jobs share the container: each has access under a name of its own, since a URI that names an access
+ *   policy is good again as soon as there is a policy of that name again
  */
 async function grant(
   access: GrantedAccess,
   container: string,
   type: JobType,
   until: Date,
-  opening: string,
-): Promise<Omit<JobUris, 'blobName'>> {
-  const output = await access.grant(container, `output-${opening}`, OUTPUT_RIGHTS, until);
+  job?: string,
+): Promise<JobUris> {
+  const name = (kind: 'input' | 'output'): GrantName =>
+    job === undefined ? kind : `${kind}-${createHash('sha256').update(job).digest('hex').slice(0, 16)}`;
+  const output = await access.grant(container, name('output'), OUTPUT_RIGHTS, until);
   const input =
-    type === 'import' ? await access.grant(container, `input-${opening}`, INPUT_RIGHTS, until) : output;
-  return { output, input, opening };
+    type === 'import' ? await access.grant(container, name('input'), INPUT_RIGHTS, until) : output;
+  return { output, input };
 }

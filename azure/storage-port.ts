@@ -44,8 +44,7 @@ export interface GrantedAccess {
   expiry(now: number, times: GrantTimes): number;
   /**
    * Makes the URI by which a hub may use a container. The URI is secret, unless the hub's own identity opens the container.
-   * Access of the same name that was granted before ends if it is revocable, and so does that of `-OPENING`s but the
-   * greatest, since a container has room for five policies. A new stored access policy may take up to
+   * Access of the same name that was granted before ends if it is revocable. A new stored access policy may take up to
    * 30 s to become known (Microsoft: "Define a stored access policy"); with `r` among the permissions this waits until it is.
    *
    * @param permissions letters of a container SAS, such as `r` or `rwd`
@@ -54,10 +53,10 @@ export interface GrantedAccess {
   /** Moves the expiry of all access that was granted to a container. Nothing happens where it cannot be moved. */
   extend(container: string, expiresOn: Date): Promise<void>;
   /**
-   * Ends all access that was granted to a container, but that of `opening`; a missing container is fine. Nothing happens
-   * where access ends by itself only.
+   * Ends all access that was granted to a container; a missing one is fine. Nothing happens where access ends by itself
+   * only.
    */
-  revoke(container: string, opening?: string): Promise<void>;
+  revoke(container: string): Promise<void>;
 }
 
 /**

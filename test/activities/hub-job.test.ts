@@ -35,7 +35,7 @@ async function refusedAfter(
   const containers = {
     access: { hubIdentity, expiry: () => 0 },
     shared: false,
-    open: async () => ({ output: 'https://x/y', input: 'https://x/y', opening: '1' }),
+    open: async () => ({ output: 'https://x/y', input: 'https://x/y' }),
   };
   const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
   const activities = guarded(hubJobActivities({ connections } as unknown as Deps));
@@ -75,4 +75,29 @@ describe('a container that the hub refuses', () => {
     const { failure } = await refusedAfter(0, false);
     expect(failure).toMatchObject({ type: 'CONTAINER_REFUSED', nonRetryable: true });
   });
+});
+
+it('an attempt that stood still while another one created the job creates none', async () => {
+  const blobs = new Map<string, string>();
+  const storage = {
+    readText: async (_container: string, blob: string) => blobs.get(blob) ?? null,
+    writeText: async (_container: string, blob: string, text: string) => {
+      blobs.set(blob, text);
+      return true;
+    },
+  };
+  const hub = { listJobs: async () => [], takeCalls: () => ({ jobs: 0, polls: 0, other: 0 }) };
+  const containers = {
+    access: { hubIdentity: false, expiry: () => 0 },
+    shared: false,
+    open: async () => {
+      blobs.set('hubferry/job.json', JSON.stringify({ jobId: 'theirs' }));
+      return { output: 'https://x/y', input: 'https://x/y' };
+    },
+  };
+  const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
+  const { submitJob } = hubJobActivities({ connections } as unknown as Deps);
+  const common = { host: 'h', account: 'a', container: 'c', strangers: [], settings: FAST };
+  const answer = await new MockActivityEnvironment().run(submitJob, { ...common, type: 'export' });
+  expect(answer).toMatchObject({ value: { kind: 'submitted', jobId: 'theirs', adopted: false } });
 });

@@ -1,6 +1,6 @@
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { OwnContainers, PreparedContainer } from '../../azure/job-containers.js';
+import { PreparedContainer } from '../../azure/job-containers.js';
 import { openStorage, type Storage } from '../../azure/storage.js';
 import { type Azurite, startAzurite, storageAt } from './azurite.js';
 
@@ -73,23 +73,6 @@ describe('folders of one container that stand for containers', () => {
       code: 'STORAGE_CONTAINER_MISSING',
       message: `${storage.account} has no container home`,
     });
-  });
-});
-
-describe('a container of a job’s own', () => {
-  const writes = (uri: string): Promise<number> => hub(uri, 'PUT', 'devices.txt', 'x');
-
-  it('lets in by the newest two openings, and then by the one that created the job', async () => {
-    const own = new OwnContainers(storage, storage.access);
-    const openings: Awaited<ReturnType<typeof own.open>>[] = [];
-    for (let attempt = 0; attempt < 4; attempt++) openings.push(await own.open(HUB, 'import', hour()));
-    const statuses = (): Promise<number[]> => Promise.all(openings.map(({ output }) => writes(output)));
-    expect(await statuses()).toEqual([403, 403, 201, 201]);
-    await own.letOnly(HUB, openings[2]?.opening ?? '');
-    expect(await statuses()).toEqual([403, 403, 201, 403]);
-    await own.extend(HUB, new Date(Date.now() + 7_200_000));
-    await own.close(HUB);
-    expect(await statuses()).toEqual([403, 403, 403, 403]);
   });
 });
 

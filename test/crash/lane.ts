@@ -102,7 +102,8 @@ class OpenLane implements Lane {
     await this.#workers.release();
     expect(struck, 'the fault has come to pass').toBe(true);
     await this.#nothingRuns();
-    expect(reports.map(endOf)).toEqual(scenario.ends);
+    const errors = reports.flatMap(({ error }) => error?.message ?? []).join(' ');
+    expect(reports.map(endOf), errors).toEqual(scenario.ends);
     for (const report of reports) expectBalance(report);
     for (const [from, to] of scenario.equal ?? [])
       expect(contentOf(this.#hub(to))).toEqual(contentOf(this.#hub(from)));

@@ -11,7 +11,7 @@ import { type ConfigurationsInfo, sealConfigurations } from './configurations.js
 import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { type BadLine, type Line, lineBatches } from './lines.js';
+import { type BadLine, type Line, type LineOptions, lineBatches } from './lines.js';
 import { DEVICES_BLOB, MANIFEST_BLOB, writeEdges } from './work.js';
 
 /** The manifest of a snapshot: what it holds, without holding any of it. */
@@ -62,7 +62,8 @@ export function backupExportActivities({ connections }: Deps) {
 
     /**
      * Reads an export once from end to end: counts, checks and hashes it, writes the side table of edge devices (with the
-     * hub's help where the export does not tell their parents) and the manifest that makes it a snapshot.
+     * hub's help where the export does not tell their parents) and the manifest that makes it a snapshot. Where there is a
+     * key, the export's sealed form is in its place before that.
      *
      * @throws HubferryError SNAPSHOT_… for a damaged export.
      */
@@ -73,9 +74,11 @@ export function backupExportActivities({ connections }: Deps) {
       const count = { records: 0, devices: 0, modules: 0, systemModules: 0, edges: 0, longLines: 0 };
       const open = { lackingKeys: 0, authenticationUnknown: 0 };
       let bytes = 0;
+      const sealer = await storage.sealer(input.container, DEVICES_BLOB);
       for await (const line of snapshotLines(storage, input.container, input.maxLineBytes, (part) => {
         hash.update(part);
         bytes += part.length;
+        return sealer?.write(part);
       })) {
         count.records += 1;
         if (line.record === null) {
@@ -93,6 +96,7 @@ export function backupExportActivities({ connections }: Deps) {
           edges.push(edgeRow(record));
         }
       }
+      await sealer?.close();
       counted(metricMeter, 'hubferry_records', count.records, { stage: 'snapshot' });
       const hub = connections.hub(input.host);
       await writeEdges(storage, input.container, await withParents(hub, edges));
@@ -160,7 +164,7 @@ export async function* snapshotLines(
   storage: Storage,
   container: string,
   maxLineBytes: number,
-  onBytes?: (bytes: Buffer) => void,
+  onBytes?: LineOptions['onBytes'],
   mayBegin: (line: string) => boolean = () => true,
 ): AsyncGenerator<SnapshotLine> {
   let begun = false;
@@ -170,7 +174,7 @@ export async function* snapshotLines(
     maxLineBytes,
     onBytes: (bytes) => {
       lastByte = bytes.at(-1) ?? lastByte;
-      onBytes?.(bytes);
+      return onBytes?.(bytes);
     },
   });
   let pending: Line | BadLine | null = null; // held back by one, so that a bad last line can be told from a bad line
@@ -203,7 +207,9 @@ export async function* wholeSnapshot(
   { snapshot, sha256, maxLineBytes }: WholeSnapshotInput,
 ): AsyncGenerator<SnapshotLine> {
   const hash = createHash('sha256');
-  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => hash.update(bytes));
+  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => {
+    hash.update(bytes);
+  });
   if (hash.digest('hex') !== sha256) {
     throw new HubferryError(
       'SNAPSHOT_DAMAGED',

@@ -1,8 +1,11 @@
 import { isLoopbackHost } from '../azure/connections.js';
 import type { Hub } from '../azure/hub.js';
+import { tryLease } from '../azure/owners.js';
 import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
+import { checkContainer } from '../registry/containers.js';
 import { type ErrorCode, HubferryError } from '../registry/errors.js';
+import { WARNINGS, type WarningCode } from '../registry/warnings.js';
 import type { Deps } from './deps.js';
 import { mayQuery } from './edge-scopes.js';
 
@@ -13,18 +16,25 @@ export interface Finding {
   readonly ok: boolean;
   /** Why it failed. */
   readonly code: ErrorCode | null;
+  /** What to mind although it did not fail. Left out: nothing. */
+  readonly warning?: WarningCode;
   readonly detail: string;
   readonly hint: string | null;
 }
+
+/** What came of a step that did not fail. */
+type Told = string | { readonly warning: WarningCode; readonly detail: string };
+
+type Step = [check: string, attempt: () => Promise<Told>];
 
 export function checkActivities({ connections }: Deps) {
   return {
     /** Containers can be made, written, granted and deleted; or the one that was made beforehand can be written. */
     async checkStorage(input: { account: string }): Promise<Finding[]> {
       const { account } = input;
-      const container = `hf-check-${Date.now().toString(36)}`;
+      const container = checkContainer(Date.now());
       let storage: Storage | undefined;
-      const steps: [string, () => Promise<string>][] = [
+      const steps: Step[] = [
         [
           'reach',
           async () => {
@@ -41,13 +51,22 @@ export function checkActivities({ connections }: Deps) {
             try {
               await storage.writeText(container, 'probe', 'hubferry');
               if (storage.home !== null) return `all is kept in ${storage.home}, which can be written`;
-              await storage.access.grant(container, 'output', 'rwdl', new Date(Date.now() + 60_000));
+              await storage.access.grant(container, 'output', 'rwd', new Date(Date.now() + 60_000));
               return 'can be made, written and granted';
             } finally {
               await storage.deleteContainer(container);
             }
           },
         ],
+        [
+          'leases',
+          async () => {
+            if (!storage) throw new HubferryError('STORAGE_UNREACHABLE', 'not tried');
+            await tryLease(storage, container);
+            return 'can be taken: a target has one writer';
+          },
+        ],
+        ...custodySteps(() => connections.storage(account), container),
       ];
       return findings(account, steps);
     },
@@ -56,7 +75,7 @@ export function checkActivities({ connections }: Deps) {
     async checkHub(input: { account: string; host: string }): Promise<Finding[]> {
       const { account, host } = input;
       const hub = (): Hub => connections.hub(host);
-      const steps: [string, () => Promise<string>][] = [
+      const steps: Step[] = [
         [
           'reach and read',
           async () => {
@@ -108,20 +127,51 @@ export function checkActivities({ connections }: Deps) {
   };
 }
 
+/**
+ * What the account keeps of what was deleted, and who may read it. A container that was deleted before says whether it is
+ * kept.
+ */
+function custodySteps(storage: () => Storage, deleted: string): Step[] {
+  const days = (count: number): string => (count === 1 ? '1 day' : `${count} days`);
+  const unknown = 'not told to whoever asks: see soft delete in the portal';
+  const blobs = async (): Promise<Told> => {
+    const { custody, home } = storage();
+    if (home !== null && (await custody.isPublic(home)))
+      return { warning: 'CONTAINER_PUBLIC', detail: `anybody may read ${home}` };
+    const kept = await custody.deletedBlobsStay();
+    if (kept === null) return unknown;
+    return kept === 0 ? 'gone at once' : { warning: 'DELETED_BLOBS_KEPT', detail: `kept for ${days(kept)}` };
+  };
+  const containers = async (): Promise<Told> => {
+    const kept = await storage().custody.deletedContainerStays(deleted);
+    if (kept === null) return unknown;
+    return kept === 0
+      ? 'gone at once'
+      : { warning: 'DELETED_CONTAINERS_KEPT', detail: `kept for ${days(kept)}` };
+  };
+  const versions = async (): Promise<Told> => {
+    const kept = await storage().custody.versionsStay(SHARED_CONTAINER);
+    return kept ? { warning: 'VERSIONS_KEPT', detail: 'kept until somebody deletes them' } : 'none are kept';
+  };
+  return [
+    ['deleted blobs', blobs],
+    ['deleted containers', containers],
+    ['earlier versions', versions],
+  ];
+}
+
 /** Where the hub's jobs have a container made beforehand: what they need of it, without touching what it is used for. */
-function preparedContainer(
-  connections: Deps['connections'],
-  account: string,
-  host: string,
-): [string, () => Promise<string>][] {
+function preparedContainer(connections: Deps['connections'], account: string, host: string): Step[] {
   const { container } = connections.hubConfig(host);
   if (container === undefined) return [];
-  const probe = async (): Promise<string> => {
+  const probe = async (): Promise<Told> => {
     const containers = connections.jobContainers(host, account);
     const storage = connections.storage(account);
     await containers.check();
     await storage.writeText(container, PROBE_BLOB, 'hubferry');
     await storage.deleteBlob(container, PROBE_BLOB);
+    if (await storage.custody.isPublic(container))
+      return { warning: 'CONTAINER_PUBLIC', detail: `anybody may read ${container}` };
     const { access } = containers;
     // What can be taken back is bound to the container, where a job may be using it at this moment.
     if (!access.revocable) await access.grant(container, 'output', 'w', new Date(Date.now() + 60_000));
@@ -150,11 +200,11 @@ const ENDS_IT = new Set<ErrorCode>([
 ]);
 
 /** Tries one step after the other; what a step throws is its finding. */
-async function findings(subject: string, steps: [string, () => Promise<string>][]): Promise<Finding[]> {
+async function findings(subject: string, steps: Step[]): Promise<Finding[]> {
   const found: Finding[] = [];
   for (const [check, attempt] of steps) {
     try {
-      found.push({ subject, check, ok: true, code: null, detail: await attempt(), hint: null });
+      found.push({ subject, check, ok: true, code: null, ...told(await attempt()) });
     } catch (error) {
       if (!(error instanceof HubferryError)) throw error;
       const { code, message, hint } = error;
@@ -163,4 +213,11 @@ async function findings(subject: string, steps: [string, () => Promise<string>][
     }
   }
   return found;
+}
+
+function told(what: Told): Pick<Finding, 'warning' | 'detail' | 'hint'> {
+  if (typeof what === 'string') return { detail: what, hint: null };
+  const { warning, detail } = what;
+  const { next } = WARNINGS[warning];
+  return { warning, detail: `${warning}: ${detail}`, hint: `${next[0]?.toUpperCase()}${next.slice(1)}.` };
 }

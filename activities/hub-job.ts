@@ -15,8 +15,8 @@ export interface Counted<T> {
 }
 
 /** The ids the hub knew before our create, and the id it gave us: what a repeated attempt must know (design §4). */
-const BEFORE_BLOB = 'hubferry/jobs-before.json';
-const JOB_BLOB = 'hubferry/job.json';
+export const BEFORE_BLOB = 'hubferry/jobs-before.json';
+export const JOB_BLOB = 'hubferry/job.json';
 
 export type SubmitInput = Pick<
   JobRequest,
@@ -66,7 +66,7 @@ function isCode(error: unknown, code: ErrorCode): error is HubferryError {
 }
 
 /** Whether it holds the hub's slot. */
-function isActive({ type, status }: HubJob): boolean {
+export function isActive({ type, status }: HubJob): boolean {
   return (type === 'import' || type === 'export') && (status === 'enqueued' || status === 'running');
 }
 

@@ -52,7 +52,7 @@ export function importActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       await storage.createContainer(input.container);
       const onTarget = await targetEdges(storage, input);
-      const writer = storage.writer(input.container, DEVICES_BLOB);
+      const writer = storage.writer(input.container, DEVICES_BLOB, { forHub: true });
       const withheld = new Rejections(storage, input, 'withheld');
       let lines = 0;
       const keys = new NewKeys(storage, input.work);

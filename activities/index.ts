@@ -9,6 +9,7 @@ import { drillActivities } from './drill.js';
 import { edgeActivities } from './edge.js';
 import { editActivities } from './edit.js';
 import { followActivities } from './follow.js';
+import { gcActivities } from './gc.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
@@ -16,6 +17,7 @@ import { keylessActivities } from './keyless.js';
 import { managersActivities } from './managers.js';
 import { manifestActivities } from './manifests.js';
 import { newKeysActivities } from './new-keys.js';
+import { ownerActivities } from './owner.js';
 import { planActivities } from './plan.js';
 import { preflightActivities } from './preflight.js';
 import { probeActivities } from './probe.js';
@@ -55,6 +57,8 @@ export function createActivities(deps: Deps) {
     ...configurationsActivities(deps),
     ...edgeActivities(deps),
     ...probeActivities(deps),
+    ...ownerActivities(deps),
+    ...gcActivities(deps),
     ...cleanupActivities(deps),
     ...reportActivities(deps),
     ...retentionActivities(deps),

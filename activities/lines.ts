@@ -17,8 +17,8 @@ export interface BadLine {
 
 export interface LineOptions {
   readonly maxLineBytes: number;
-  /** Sees every byte. */
-  readonly onBytes?: (bytes: Buffer) => void;
+  /** Sees every byte; what it returns is awaited. */
+  readonly onBytes?: (bytes: Buffer) => Promise<void> | void;
   /** Takes bytes that are not UTF-8 as replacement characters. */
   readonly lenient?: boolean;
 }
@@ -60,7 +60,8 @@ export async function* lineBatches(
   const maxLine = options.maxLineBytes + 1; // its CR does not count
   for await (const chunk of stream) {
     cancellationSignal.throwIfAborted();
-    options.onBytes?.(chunk);
+    const seen = options.onBytes?.(chunk);
+    if (seen !== undefined) await seen;
     const lines: (Line | BadLine)[] = [];
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {

@@ -57,7 +57,7 @@ export function probeActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       await storage.createContainer(input.container);
       const lines = probeLines(input.run, input.step, input.edgeScope);
-      await storage.writeText(input.container, DEVICES_BLOB, `${lines.join('\n')}\n`);
+      await storage.writeText(input.container, DEVICES_BLOB, `${lines.join('\n')}\n`, { forHub: true });
       return { lines: lines.length };
     },
 

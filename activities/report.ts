@@ -11,6 +11,7 @@ import type { Storage } from '../azure/storage.js';
 import { readDifferences } from '../report/differences.js';
 import type { RunReport } from '../workflows/messages.js';
 import type { Deps } from './deps.js';
+import { namespaceIdOf } from './server.js';
 import { ownLines, workBlob } from './work.js';
 
 export interface DifferencesInput {
@@ -35,9 +36,11 @@ export function reportActivities({ connections, client, version }: Deps) {
       const storage = connections.storage(input.account);
       await storage.createContainer(SHARED_CONTAINER);
       const over = input.report.ended !== null;
+      const namespaceId = await namespaceIdOf(client);
+      const told = namespaceId === null ? input.report : { ...input.report, namespaceId };
       const report = over
-        ? { ...input.report, versions: { hubferry: version, server: await serverVersion(client) } }
-        : input.report;
+        ? { ...told, versions: { hubferry: version, server: await serverVersion(client) } }
+        : told;
       await storage.writeText(SHARED_CONTAINER, runBlob(report.run), JSON.stringify(report, null, 2));
       if (!over) return;
       try {

@@ -1,15 +1,15 @@
 import { RUNS, SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import type { RunReport } from '../workflows/messages.js';
+import { manyAtOnce } from './many.js';
 
 /** The stored reports of all runs, newest first; what is no report is left out. */
 export async function reportsIn(storage: Storage): Promise<RunReport[]> {
-  const reports: RunReport[] = [];
-  for await (const { name } of storage.list(SHARED_CONTAINER, RUNS)) {
-    const report = reportOf((await storage.readText(SHARED_CONTAINER, name)) ?? '');
-    if (report !== null) reports.push(report);
-  }
-  return reports.toSorted((a, b) => (a.started < b.started ? 1 : -1));
+  const blobs = storage.list(SHARED_CONTAINER, RUNS);
+  const reports = await manyAtOnce(blobs, async ({ name }) =>
+    reportOf((await storage.readText(SHARED_CONTAINER, name)) ?? ''),
+  );
+  return reports.filter((report) => report !== null).toSorted((a, b) => (a.started < b.started ? 1 : -1));
 }
 
 /** Anybody who may write to the account can have put it there. */

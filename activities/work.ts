@@ -93,8 +93,7 @@ export async function* ownLines(
   blob: string,
   offset = 0,
 ): AsyncGenerator<string[]> {
-  const bytes = await storage.size(container, blob);
-  if (bytes === null || bytes <= offset) return;
+  if ((await storage.size(container, blob)) === null) return;
   const stream = await storage.read(container, blob, { offset });
   for await (const batch of lineBatches(stream, { maxLineBytes: OWN_LINE_LIMIT })) {
     yield batch.map((line) => line.text ?? '');

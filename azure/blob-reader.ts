@@ -1,5 +1,6 @@
 import type { BlobClient } from '@azure/storage-blob';
 import { StorageAnswerError, type StorageCall, storageError } from './storage-errors.js';
+import type { BlobBody, BlobFacts } from './storage-port.js';
 
 /** How often a read is taken up again with no byte received in between. */
 const MAX_FRUITLESS = 3;
@@ -13,7 +14,15 @@ interface OpenBlob {
   readonly next: () => Promise<IteratorResult<string | Buffer>>;
   /** Offset in the blob at which the range that was asked for ends, exclusive. */
   readonly end: number;
-  readonly etag: string;
+  /** Of the whole blob. */
+  readonly facts: BlobFacts;
+}
+
+/** A range of a blob, of one version of it where that is named. */
+export interface BlobRange {
+  readonly offset: number;
+  readonly count?: number | undefined;
+  readonly etag?: string | undefined;
 }
 
 /**
@@ -25,22 +34,21 @@ interface OpenBlob {
  *
  * @throws StorageAnswerError if there is no such blob; while reading, if it has changed meanwhile (status 412)
  */
-export async function readBlob(
-  call: StorageCall,
-  blob: BlobClient,
-  { offset = 0, count }: { offset?: number; count?: number },
-): Promise<AsyncIterable<Buffer>> {
+export async function readBlob(call: StorageCall, blob: BlobClient, range: BlobRange): Promise<BlobBody> {
   try {
-    return count === 0 ? nothing() : chunksOf(call, blob, offset, await open(blob, offset, count));
+    if (range.count === 0) return NOTHING;
+    const first = await open(blob, range);
+    const chunks = chunksOf(call, blob, range.offset, first);
+    return { facts: first.facts, [Symbol.asyncIterator]: () => chunks };
   } catch (error) {
     const mapped = storageError(call, error);
     // The range begins where the blob ends, or later.
-    if (mapped instanceof StorageAnswerError && mapped.status === 416) return nothing();
+    if (mapped instanceof StorageAnswerError && mapped.status === 416) return NOTHING;
     throw mapped;
   }
 }
 
-async function* nothing(): AsyncGenerator<Buffer> {}
+const NOTHING: BlobBody = { facts: null, async *[Symbol.asyncIterator]() {} };
 
 async function* chunksOf(
   call: StorageCall,
@@ -48,7 +56,10 @@ async function* chunksOf(
   start: number,
   first: OpenBlob,
 ): AsyncGenerator<Buffer> {
-  const { end, etag } = first;
+  const {
+    end,
+    facts: { etag },
+  } = first;
   let connection: OpenBlob | null = first;
   let offset = start;
   let fruitless = 0;
@@ -56,7 +67,7 @@ async function* chunksOf(
     while (offset < end) {
       let chunk: Buffer;
       try {
-        connection ??= await open(blob, offset, end - offset, etag);
+        connection ??= await open(blob, { offset, count: end - offset, etag });
         chunk = await nextChunk(connection);
       } catch (error) {
         const mapped = storageError(call, error);
@@ -76,12 +87,7 @@ async function* chunksOf(
   }
 }
 
-async function open(
-  blob: BlobClient,
-  offset: number,
-  count: number | undefined,
-  etag?: string,
-): Promise<OpenBlob> {
+async function open(blob: BlobClient, { offset, count, etag }: BlobRange): Promise<OpenBlob> {
   // The signal ends the download too, so it may only be given a timer until the answer begins.
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), SILENCE);
@@ -100,11 +106,21 @@ async function open(
       chunks,
       next: () => iterator.next(),
       end: offset + (answer.contentLength ?? 0),
-      etag: answer.etag ?? '*',
+      facts: {
+        bytes: wholeOf(answer.contentRange) ?? answer.contentLength ?? 0,
+        contentType: answer.contentType ?? '',
+        etag: answer.etag ?? '*',
+      },
     };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** How long the whole is of which an answer is a range: `bytes 0-9/100`. */
+function wholeOf(contentRange: string | undefined): number | null {
+  const whole = /\/(\d+)$/.exec(contentRange ?? '')?.[1];
+  return whole === undefined ? null : Number(whole);
 }
 
 async function nextChunk({ next }: OpenBlob): Promise<Buffer> {
@@ -115,7 +131,7 @@ async function nextChunk({ next }: OpenBlob): Promise<Buffer> {
   try {
     const { done, value } = await Promise.race([next(), silence]);
     if (done === true) throw new Error('the answer ended early');
-    return Buffer.from(value);
+    return typeof value === 'string' ? Buffer.from(value) : value;
   } finally {
     clearTimeout(timer);
   }

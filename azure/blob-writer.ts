@@ -14,12 +14,15 @@ export interface BlockTarget {
   readonly blob: BlockBlobClient;
   readonly contentType: string;
   readonly blockBytes: number;
+  /** Tells the blocks of this writer from those of others, 6 bytes; left out: equal data makes equal blocks. */
+  readonly series?: Buffer | undefined;
   /** Makes the signal that ends one request which takes too long. */
   readonly deadline: () => AbortSignal;
 }
 
 /**
- * Cuts what it is given into blocks of exactly `blockBytes` and numbers them, so that equal data makes equal blocks.
+ * Cuts what it is given into blocks of exactly `blockBytes` and numbers them, so that equal data makes equal blocks, unless
+ * they belong to a series.
  * A blob of one block is sent in one call. Buffers are not copied: they must stay as they are.
  */
 export class BlockWriter implements BlobWriter {
@@ -86,8 +89,8 @@ export class BlockWriter implements BlobWriter {
   }
 
   #send(block: Buffer): void {
-    const { blob, deadline } = this.#target;
-    const id = Buffer.from(`hf-${String(this.#blocks.length).padStart(6, '0')}`).toString('base64');
+    const { blob, deadline, series } = this.#target;
+    const id = blockId(this.#blocks.length, series);
     this.#blocks.push(id);
     const sent: Promise<void> = blob
       .stageBlock(id, block, block.length, { abortSignal: deadline() })
@@ -123,4 +126,12 @@ export class BlockWriter implements BlobWriter {
     if (!this.#open) throw new Error('the blob is already closed');
     this.#mustBeWell();
   }
+}
+
+/** All ids of one blob have to be of one length, also those of two releases, or of plain and of sealed blocks. */
+function blockId(index: number, series: Buffer | undefined): string {
+  if (series === undefined) return Buffer.from(`hf-${String(index).padStart(6, '0')}`).toString('base64');
+  const number = Buffer.alloc(3);
+  number.writeUIntBE(index, 0, 3);
+  return Buffer.concat([series, number]).toString('base64');
 }

@@ -5,6 +5,7 @@ import { HubIdentityAccess } from './granted-access.js';
 import type { Hub } from './hub.js';
 import { type HubClient, type OpenHubOptions, openHub } from './hub-client.js';
 import { type JobContainers, OwnContainers, PreparedContainer } from './job-containers.js';
+import type { KeyRing } from './key-ring.js';
 import { blobEndpointOf, openStorage, type Storage } from './storage.js';
 
 export { isLoopbackHost } from './loopback.js';
@@ -20,14 +21,19 @@ export interface HubWork {
 /** The piece of work that goes on. */
 export const hubWork = new AsyncLocalStorage<HubWork>();
 
+export interface ConnectionsOptions extends OpenHubOptions {
+  /** What storage is sealed with, and opened. Left out: none. */
+  readonly keys?: KeyRing;
+}
+
 /** The hubs and the storage that this worker has credentials for, each opened when it is first asked for. */
 export class Connections {
   readonly #config: Config;
-  readonly #options: OpenHubOptions;
+  readonly #options: ConnectionsOptions;
   readonly #hubs = new Map<string, HubClient>();
   #storage: Storage | undefined;
 
-  constructor(config: Config, options: OpenHubOptions = {}) {
+  constructor(config: Config, options: ConnectionsOptions = {}) {
     this.#config = config;
     this.#options = options;
   }
@@ -99,6 +105,6 @@ export class Connections {
 }
 
 /** The connections of a configuration; nothing is sent until they are used. */
-export function createConnections(config: Config, options: OpenHubOptions = {}): Connections {
+export function createConnections(config: Config, options: ConnectionsOptions = {}): Connections {
   return new Connections(config, options);
 }

@@ -84,7 +84,7 @@ function signInError(error: unknown): HubferryError {
   if (error instanceof HubferryError) return error;
   return new HubferryError(
     'SIGN_IN_FAILED',
-    `Microsoft Entra ID gives this worker no token (${scrub(wordsOf(error))})`,
+    `Microsoft Entra ID gives this process no token (${scrub(wordsOf(error))})`,
   );
 }
 

@@ -1,5 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
-import type { BlobServiceClient, ContainerSASPermissions, SignedIdentifier } from '@azure/storage-blob';
+import type {
+  BlobServiceClient,
+  ContainerSASPermissions,
+  SASProtocol,
+  SignedIdentifier,
+} from '@azure/storage-blob';
 import { blobLibrary } from './blob-library.js';
 import { DELEGATOR_ROLE } from './entra.js';
 import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
@@ -59,7 +64,8 @@ export class PolicyAccess implements GrantedAccess {
       ...others.filter((other) => other.id !== name),
       policy,
     ]);
-    const uri = await this.#service.getContainerClient(container).generateSasUrl({ identifier: name });
+    const client = this.#service.getContainerClient(container);
+    const uri = await client.generateSasUrl({ identifier: name, ...overTls(client.url) });
     if (allowed.read) await this.#untilKnown(call, uri);
     return uri;
   }
@@ -149,7 +155,13 @@ export class DelegationAccess implements GrantedAccess {
       const options = { abortSignal: deadline() };
       const key = await this.#service.getUserDelegationKey(startsOn, expiresOn, options);
       const client = this.#service.getContainerClient(container);
-      const values = { permissions: allowed, startsOn, expiresOn, version: DELEGATION_VERSION };
+      const values = {
+        permissions: allowed,
+        startsOn,
+        expiresOn,
+        version: DELEGATION_VERSION,
+        ...overTls(client.url),
+      };
       return await client.generateUserDelegationSasUrl(values, key);
     } catch (error) {
       throw storageError(call, error);
@@ -183,6 +195,11 @@ export class HubIdentityAccess implements GrantedAccess {
   async extend(): Promise<void> {}
 
   async revoke(): Promise<void> {}
+}
+
+/** A SAS is good over TLS only, but for an account that has none: an emulator. */
+function overTls(url: string): { readonly protocol?: SASProtocol } {
+  return url.startsWith('https:') ? { protocol: blobLibrary().SASProtocol.Https } : {};
 }
 
 const permissionsOf = (letters: string): ContainerSASPermissions =>

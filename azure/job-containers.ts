@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { RUN_CONTAINERS } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { isJsonObject } from '../registry/record.js';
+import { textOrNull } from './json.js';
 import type { GrantedAccess, GrantName, Storage } from './storage-port.js';
 
 /** The hub's own default name of what it exports and imports. */
@@ -10,9 +11,12 @@ export const DEVICES_BLOB = 'devices.txt';
 /** Written by the hub into the output container of an import, at its root (service facts §3.1). */
 export const ERROR_LOG_BLOB = 'importErrors.log';
 
-/** What a hub may do in a job's container: it writes, replaces and deletes its output, and reads its input. */
-const OUTPUT_RIGHTS = 'racwdl';
-const INPUT_RIGHTS = 'rl';
+/**
+ * What a hub may do in a job's container, and nothing else: it writes, replaces and deletes its output, and reads its
+ * input. Documented as enough, and what Microsoft's samples grant (service facts §4).
+ */
+const OUTPUT_RIGHTS = 'rwd';
+const INPUT_RIGHTS = 'r';
 
 export type JobType = 'export' | 'import';
 
@@ -47,6 +51,10 @@ export interface JobContainers {
   wrote(job: string, type: JobType): Promise<boolean>;
   /** Ends the hub's access; afterwards what it wrote is where `job` says. */
   close(job: string, type: JobType): Promise<void>;
+  /** The job whose things are where those of the next one will be; null where each job has a place of its own. */
+  holder(): Promise<string | null>;
+  /** Ends the hub's access for a job that nobody closes any more, and deletes what is there of it. */
+  clear(job: string): Promise<void>;
 }
 
 /** Each job has a private container of its own. */
@@ -77,6 +85,12 @@ export class OwnContainers implements JobContainers {
   async close(job: string): Promise<void> {
     if (await this.#storage.containerExists(job)) await this.access.revoke(job);
   }
+
+  async holder(): Promise<null> {
+    return null;
+  }
+
+  async clear(): Promise<void> {}
 }
 
 /** Says whose job has the container: `{ "job": … }`. */
@@ -144,16 +158,27 @@ export class PreparedContainer implements JobContainers {
     await this.#storage.deleteBlob(this.#container, HOLDER_BLOB);
   }
 
+  async clear(job: string): Promise<void> {
+    if (!(await this.#isHolder(job))) return;
+    await this.access.revoke(this.#container);
+    await this.#clear(null);
+    await this.#storage.deleteBlob(this.#container, HOLDER_BLOB);
+  }
+
   async #isStaged(job: string): Promise<boolean> {
     const there = await this.#storage.size(this.#container, devicesOf(job));
     return there !== null && there === (await this.#storage.size(job, DEVICES_BLOB));
   }
 
-  async #isHolder(job: string): Promise<boolean> {
+  async holder(): Promise<string | null> {
     const text = await this.#storage.readText(this.#container, HOLDER_BLOB);
-    if (text === null) return false;
+    if (text === null) return null;
     const holder: unknown = JSON.parse(text);
-    return isJsonObject(holder) && holder['job'] === job;
+    return isJsonObject(holder) ? textOrNull(holder['job']) : null;
+  }
+
+  async #isHolder(job: string): Promise<boolean> {
+    return (await this.holder()) === job;
   }
 
   /** Deletes what jobs leave; what else is in the container is somebody else's. @param but the name of one to keep */

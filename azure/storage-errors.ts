@@ -44,7 +44,7 @@ export function storageError(call: StorageCall, error: unknown): HubferryError {
     );
   }
   const labels = [label, `HTTP ${status}`].filter((part) => part !== '').join(', ');
-  const ours = code === 'ContainerBeingDeleted' ? 'STORAGE_UNREACHABLE' : codeOfStatus(status);
+  const ours = OURS[code ?? ''] ?? codeOfStatus(status);
   const role =
     ours === 'STORAGE_UNAUTHORIZED' && call.role !== undefined
       ? ` The worker’s identity needs the role ${call.role}.`
@@ -63,7 +63,15 @@ function messageOf(error: unknown): string {
   return error.name === 'AbortError' ? 'cut, or no answer in time' : error.message;
 }
 
+const OURS: Readonly<Record<string, ErrorCode>> = {
+  ContainerBeingDeleted: 'STORAGE_UNREACHABLE',
+  // Another writer has put the blob there meanwhile: what is staged is gone then.
+  InvalidBlockList: 'STORAGE_CONTENDED',
+};
+
 function codeOfStatus(status: number): ErrorCode {
+  // Only reads ask for a version of a blob.
+  if (status === 412) return 'STORAGE_CONTENDED';
   if (status === 401 || status === 403) return 'STORAGE_UNAUTHORIZED';
   return status === 408 || status === 429 || status >= 500 ? 'STORAGE_UNREACHABLE' : 'STORAGE_REFUSED';
 }
@@ -87,4 +95,16 @@ export async function storageAnswer<T>(
     if (faults.includes(mapped.status) || faults.includes(mapped.serviceCode ?? '')) return null;
     throw mapped;
   }
+}
+
+/** A whole blob as UTF-8; null where reading answers that there is none. */
+export async function textOf(read: () => Promise<AsyncIterable<Buffer>>): Promise<string | null> {
+  const all: Buffer[] = [];
+  try {
+    for await (const chunk of await read()) all.push(chunk);
+  } catch (error) {
+    if (error instanceof StorageAnswerError && error.status === 404) return null;
+    throw error;
+  }
+  return Buffer.concat(all).toString('utf8');
 }

@@ -25,21 +25,27 @@ export type StorageTransport = StoragePipelineOptions & { readonly agent?: HttpA
  */
 export function storageTransport(account: string, ca?: string | Buffer): StorageTransport {
   const url = new URL(account);
-  if (proxied(url)) return { retryOptions: RETRY };
-  const agent =
-    url.protocol === 'https:'
-      ? new HttpsAgent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) })
-      : new HttpAgent({ keepAlive: true });
-  return { retryOptions: RETRY, agent };
-}
-
-function proxied(url: URL): boolean {
   try {
-    return proxyFor(url) !== null;
+    return { retryOptions: RETRY, ...direct(url, ca) };
   } catch (error) {
     if (!(error instanceof ProxyFault)) throw error;
     throw new HubferryError('STORAGE_UNREACHABLE', `${url.href} cannot be reached: ${error.message}`);
   }
+}
+
+/**
+ * The agent for a service that is reached directly; none where Microsoft's library is to take the proxy of the
+ * environment.
+ *
+ * @throws ProxyFault
+ */
+export function direct(url: URL, ca?: string | Buffer): { readonly agent?: HttpAgent } {
+  if (proxyFor(url) !== null) return {};
+  const agent =
+    url.protocol === 'https:'
+      ? new HttpsAgent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) })
+      : new HttpAgent({ keepAlive: true });
+  return { agent };
 }
 
 /** The time limit of one call. */

@@ -1,15 +1,39 @@
 import type { TokenCredential } from '@azure/identity';
-import type { BlobServiceClient, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import type {
+  BlobRequestConditions,
+  BlobServiceClient,
+  BlockBlobClient,
+  ContainerClient,
+} from '@azure/storage-blob';
 import type { StorageConfig } from '../config/model.js';
 import { isOwnContainer } from '../registry/containers.js';
 import { HubferryError } from '../registry/errors.js';
 import { blobLibrary } from './blob-library.js';
-import { readBlob } from './blob-reader.js';
+import { type BlobRange, readBlob } from './blob-reader.js';
 import { BLOCK_BYTES, BlockWriter } from './blob-writer.js';
+import { custodyOf } from './custody.js';
 import { entraCredential, STORAGE_ROLE } from './entra.js';
 import { DelegationAccess, PolicyAccess } from './granted-access.js';
-import { StorageAnswerError, type StorageCall, storageAnswer, storageError } from './storage-errors.js';
-import type { BlobPlace, BlobWriter, GrantedAccess, Storage } from './storage-port.js';
+import { type KeyRing, NO_KEYS } from './key-ring.js';
+import { sealedStorage } from './sealed-storage.js';
+import {
+  StorageAnswerError,
+  type StorageCall,
+  storageAnswer,
+  storageError,
+  textOf,
+} from './storage-errors.js';
+import type {
+  BlobBody,
+  BlobCondition,
+  BlobFacts,
+  BlobPlace,
+  BlobWriter,
+  Custody,
+  GrantedAccess,
+  RawStorage,
+  Storage,
+} from './storage-port.js';
 import { deadline, storageTransport } from './storage-transport.js';
 
 export type { BlobPlace, BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
@@ -19,6 +43,8 @@ export interface OpenStorageOptions {
   readonly ca?: string | Buffer;
   /** Whose tokens of Microsoft Entra ID are used where there is no connection string; left out, those of this process. */
   readonly credential?: TokenCredential;
+  /** What is sealed with, and opened. Left out: none. */
+  readonly keys?: KeyRing;
 }
 
 /**
@@ -26,7 +52,15 @@ export interface OpenStorageOptions {
  *
  * @throws HubferryError STORAGE_UNREACHABLE where the environment names a proxy that is none
  */
-export function openStorage(config: StorageConfig, { ca, credential }: OpenStorageOptions = {}): Storage {
+export function openStorage(config: StorageConfig, options: OpenStorageOptions = {}): Storage {
+  return sealedStorage(openRawStorage(config, options), options.keys ?? NO_KEYS);
+}
+
+/** One that shows blobs as they are kept. @throws HubferryError as `openStorage` */
+export function openRawStorage(
+  config: StorageConfig,
+  { ca, credential }: Omit<OpenStorageOptions, 'keys'> = {},
+): RawStorage {
   const { connectionString, account } = config;
   const endpoint = blobEndpointOf(config);
   const transport = storageTransport(endpoint, ca);
@@ -58,10 +92,11 @@ const DELETES_AT_ONCE = 16;
 /** How often the account is asked how far it is with a copy, in milliseconds; small blobs are done at once. */
 const COPY_POLL = 500;
 
-class StorageClient implements Storage {
+class StorageClient implements RawStorage {
   readonly account: string;
   readonly home: string | null;
   readonly access: GrantedAccess;
+  readonly custody: Custody;
   readonly #service: BlobServiceClient;
   readonly #call: (what: string) => StorageCall;
 
@@ -76,6 +111,7 @@ class StorageClient implements Storage {
     this.access = access;
     this.#service = service;
     this.#call = call;
+    this.custody = custodyOf(service, call, (name) => this.#place(name));
   }
 
   async createContainer(name: string): Promise<boolean> {
@@ -157,57 +193,83 @@ class StorageClient implements Storage {
     }
   }
 
-  async *list(container: string, prefix = ''): AsyncGenerator<{ name: string; bytes: number }> {
+  async *list(
+    container: string,
+    prefix = '',
+  ): AsyncGenerator<{ name: string; bytes: number; contentType: string }> {
     const call = this.#call(`list container ${container}`);
     const { client, folder } = this.#place(container);
     const pages = client.listBlobsFlat({ prefix: `${folder}${prefix}` }).byPage();
     for await (const page of mapped(call, pages)) {
       for (const { name, properties } of page.segment.blobItems) {
-        yield { name: name.slice(folder.length), bytes: properties.contentLength ?? 0 };
+        const { contentLength = 0, contentType = '' } = properties;
+        yield { name: name.slice(folder.length), bytes: contentLength, contentType };
       }
     }
   }
 
   async size(container: string, blob: string): Promise<number | null> {
+    return (await this.facts(container, blob))?.bytes ?? null;
+  }
+
+  async facts(container: string, blob: string): Promise<BlobFacts | null> {
     const client = this.#blob(container, blob);
     const call = this.#call(`look at ${container}/${blob}`);
     const answer = await storageAnswer(call, () => client.getProperties({ abortSignal: deadline() }), [404]);
-    return answer === null ? null : (answer.contentLength ?? 0);
+    if (answer === null) return null;
+    const { contentLength = 0, contentType = '', etag = '*' } = answer;
+    return { bytes: contentLength, contentType, etag };
   }
 
-  async read(
-    container: string,
-    blob: string,
-    range: { offset: number; count?: number } = { offset: 0 },
-  ): Promise<AsyncIterable<Buffer>> {
+  async read(container: string, blob: string, range: BlobRange = { offset: 0 }): Promise<BlobBody> {
     return await readBlob(this.#call(`read ${container}/${blob}`), this.#blob(container, blob), range);
   }
 
   async readText(container: string, blob: string): Promise<string | null> {
+    return await textOf(() => this.read(container, blob));
+  }
+
+  async readTagged(container: string, blob: string): Promise<{ text: string; etag: string } | null> {
     const call = this.#call(`read ${container}/${blob}`);
-    const chunks = await storageAnswer(call, () => this.read(container, blob), [404]);
-    if (chunks === null) return null;
-    const all: Buffer[] = [];
-    for await (const chunk of chunks) all.push(chunk);
-    return Buffer.concat(all).toString('utf8');
+    const client = this.#blob(container, blob);
+    const read = async (): Promise<{ text: string; etag: string }> => {
+      const answer = await client.download(0, undefined, { abortSignal: deadline() });
+      const all: Buffer[] = [];
+      for await (const chunk of answer.readableStreamBody ?? []) all.push(Buffer.from(chunk));
+      return { text: Buffer.concat(all).toString('utf8'), etag: answer.etag ?? '' };
+    };
+    return await storageAnswer(call, read, [404]);
   }
 
   async writeText(
     container: string,
     blob: string,
     text: string,
-    { onlyIfAbsent = false }: { onlyIfAbsent?: boolean } = {},
+    options: { onlyIfAbsent?: boolean } & BlobCondition = {},
   ): Promise<boolean> {
-    const body = Buffer.from(text, 'utf8');
+    return await this.write(container, blob, Buffer.from(text, 'utf8'), options);
+  }
+
+  async write(
+    container: string,
+    blob: string,
+    body: Buffer,
+    {
+      onlyIfAbsent = false,
+      contentType = contentTypeOf(blob),
+      ...condition
+    }: { onlyIfAbsent?: boolean; contentType?: string } & BlobCondition = {},
+  ): Promise<boolean> {
+    const conditions = { ...conditionsOf(condition), ...(onlyIfAbsent ? { ifNoneMatch: '*' } : {}) };
     const answer = await storageAnswer(
       this.#call(`write ${container}/${blob}`),
       () =>
         this.#blob(container, blob).upload(body, body.length, {
           abortSignal: deadline(),
-          blobHTTPHeaders: { blobContentType: contentTypeOf(blob) },
-          ...(onlyIfAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
+          blobHTTPHeaders: { blobContentType: contentType },
+          conditions,
         }),
-      onlyIfAbsent ? ['BlobAlreadyExists', 'ConditionNotMet'] : [],
+      [...(onlyIfAbsent ? ['BlobAlreadyExists', 'ConditionNotMet'] : []), ...faultsOf(condition)],
     );
     return answer !== null;
   }
@@ -215,20 +277,49 @@ class StorageClient implements Storage {
   writer(
     container: string,
     blob: string,
-    { blockBytes = BLOCK_BYTES }: { blockBytes?: number } = {},
+    {
+      blockBytes = BLOCK_BYTES,
+      contentType = contentTypeOf(blob),
+      series,
+    }: { blockBytes?: number; contentType?: string; series?: Buffer } = {},
   ): BlobWriter {
     return new BlockWriter({
       call: this.#call(`write ${container}/${blob}`),
       blob: this.#blob(container, blob),
-      contentType: contentTypeOf(blob),
+      contentType,
       blockBytes,
+      series,
       deadline,
     });
   }
 
-  async deleteBlob(container: string, blob: string): Promise<void> {
+  async deleteBlob(container: string, blob: string, condition: BlobCondition = {}): Promise<boolean> {
     const call = this.#call(`delete ${container}/${blob}`);
-    await storageAnswer(call, () => this.#blob(container, blob).delete({ abortSignal: deadline() }), [404]);
+    const conditions = conditionsOf(condition);
+    const remove = async (): Promise<true> => {
+      const options = { abortSignal: deadline(), conditions };
+      await storageAnswer(call, () => this.#blob(container, blob).delete(options), [404]);
+      return true;
+    };
+    return (await storageAnswer(call, remove, faultsOf(condition))) !== null;
+  }
+
+  async lease(container: string, blob: string, lease: string): Promise<boolean> {
+    const call = this.#call(`lease ${container}/${blob}`);
+    const client = this.#blob(container, blob).getBlobLeaseClient(lease);
+    const take = (): Promise<unknown> => client.acquireLease(FOR_EVER, { abortSignal: deadline() });
+    return (await leaseAnswer(call, take, ['LeaseAlreadyPresent', 404])) !== null;
+  }
+
+  async breakLease(container: string, blob: string, etag: string): Promise<void> {
+    const call = this.#call(`end the lease of ${container}/${blob}`);
+    const client = this.#blob(container, blob).getBlobLeaseClient();
+    const options = { abortSignal: deadline(), conditions: { ifMatch: etag } };
+    await leaseAnswer(call, () => client.breakLease(0, options), [
+      'LeaseNotPresentWithLeaseOperation',
+      404,
+      412,
+    ]);
   }
 
   async copy(from: BlobPlace, to: BlobPlace): Promise<void> {
@@ -265,6 +356,36 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 function contentTypeOf(blob: string): string {
   return CONTENT_TYPES[/\.(\w+)$/.exec(blob)?.[1] ?? ''] ?? 'application/octet-stream';
+}
+
+/** A lease that does not end by itself, in seconds. */
+const FOR_EVER = -1;
+
+function conditionsOf({ lease, etag }: BlobCondition): BlobRequestConditions {
+  return {
+    ...(lease === undefined ? {} : { leaseId: lease }),
+    ...(etag === undefined ? {} : { ifMatch: etag }),
+  };
+}
+
+/** What is answered where a condition does not hold; a blob that is not there is under no lease. */
+function faultsOf({ lease, etag }: BlobCondition): number[] {
+  return lease === undefined && etag === undefined ? [] : [412];
+}
+
+/** @throws HubferryError LEASE_REFUSED where the account answers, but not as one that knows leases and lets us have them */
+async function leaseAnswer<T>(
+  call: StorageCall,
+  run: () => Promise<T>,
+  faults: readonly (number | string)[],
+): Promise<T | null> {
+  try {
+    return await storageAnswer(call, run, faults);
+  } catch (error) {
+    if (!(error instanceof StorageAnswerError)) throw error;
+    const isRefused = error.code === 'STORAGE_REFUSED' || error.status === 501 || isNotAllowed(error);
+    throw isRefused ? new HubferryError('LEASE_REFUSED', error.message) : error;
+  }
 }
 
 /**

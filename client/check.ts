@@ -1,24 +1,19 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { Command } from 'commander';
 import type { Finding } from '../activities/check.js';
 import { type Config, hubOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
-import { temporal } from '../worker/temporal.js';
 import type { CheckInput } from '../workflows/check.js';
 import { emptyReport, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
 import type { ProbeRunInput } from '../workflows/probe.js';
+import { answer } from './answer.js';
 import { findingsText } from './findings.js';
-import { outlasting } from './follow.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { conduct } from './run.js';
 import { newRunId } from './runs.js';
 import { configOf, openSession, type Session, storageWithinReach } from './session.js';
 import { duration, widthOf } from './text.js';
-
-/** A worker that is there takes a check at once; in embedded mode one that died is back long before. ms */
-const WORKER_TIME = 60_000;
 
 /** A hub that does not answer is tried three times for two minutes each, ms. */
 const CHECK_TIME = 600_000;
@@ -58,11 +53,13 @@ export function checkCommand(): Command {
         const run = newRunId();
         const notice = setTimeout(() => say('waiting for an answer of a worker'), PATIENCE);
         const asked = Date.now();
-        const told = await answer(await startCheck(session, run, hosts)).finally(() => clearTimeout(notice));
+        const told = await answer<Finding[]>(await startCheck(session, run, hosts)).finally(() =>
+          clearTimeout(notice),
+        );
         const findings = [...temporalFindings(session.server, Date.now() - asked), ...told];
         const nameOf = (subject: string): string => nameIn(config, subject);
         if (options.json) printJson(reportOf(run, hosts, findings));
-        else process.stdout.write(`${findingsText(findings, nameOf, widthOf(process.stdout))}\n`);
+        else print(findingsText(findings, nameOf, widthOf(process.stdout)));
         process.exitCode = findings.every(({ ok }) => ok) ? 0 : 1;
       } finally {
         await session.close();
@@ -130,39 +127,6 @@ async function startCheck(
     workflowExecutionTimeout: CHECK_TIME,
   });
 }
-
-/**
- * What the check found; a server that is away for a while is waited for.
- *
- * @param workerTime how long a worker may take to begin, ms
- * @throws HubferryError NO_WORKER
- */
-export async function answer(
-  handle: Pick<WorkflowHandle, 'result' | 'describe' | 'terminate'>,
-  workerTime = WORKER_TIME,
-): Promise<Finding[]> {
-  const over = new AbortController();
-  const untaken = async (): Promise<never> => {
-    await pause(workerTime, undefined, { signal: over.signal });
-    const { historyLength } = await outlasting(() => handle.describe(), over.signal);
-    if (historyLength > UNTAKEN) return await new Promise<never>(() => undefined);
-    await handle.terminate('no worker took it');
-    throw new HubferryError('NO_WORKER', 'No worker takes the check.');
-  };
-  try {
-    return await Promise.race([outlasting(() => handle.result(), over.signal), untaken()]);
-  } catch (error) {
-    const { TimeoutFailure, WorkflowFailedError } = temporal();
-    if (error instanceof WorkflowFailedError && error.cause instanceof TimeoutFailure)
-      throw new HubferryError('NO_WORKER', 'No worker finished the check within ten minutes.');
-    throw error;
-  } finally {
-    over.abort();
-  }
-}
-
-/** Events of a workflow that no worker has taken: it was started, and its first task put on the queue. */
-const UNTAKEN = 2;
 
 /** The one object of `--json`: what was found, as a run that is done. */
 function reportOf(run: string, hosts: readonly string[], checks: readonly Finding[]): object {

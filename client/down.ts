@@ -3,7 +3,7 @@ import { HubferryError } from '../registry/errors.js';
 import { stopEmbedded } from '../worker/embedded.js';
 import { fail } from './fail.js';
 import { onInterrupt } from './interrupt.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 
 const HELP = `
 Examples:
@@ -33,7 +33,7 @@ async function down(options: Options): Promise<void> {
   const { outcome, openRuns } = await stopEmbedded({ log: say });
   const stopped = outcome === 'stopped';
   if (options.json) printJson({ outcome: 'done', stopped, openRuns, error: null });
-  else process.stdout.write(`${sentence(stopped, openRuns)}\n`);
+  else print(sentence(stopped, openRuns));
 }
 
 function sentence(stopped: boolean, openRuns: number | null): string {

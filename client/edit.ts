@@ -23,7 +23,7 @@ import { confirm } from './confirm.js';
 import { refuseExisting } from './new-keys.js';
 import { collect, deletesAtMost, type RunOptions, withApproveOption, withRunOptions } from './options.js';
 import { conduct, type Luggage } from './run.js';
-import { configOf, storageWithinReach } from './session.js';
+import { configOf, storageWithinReach, storageWithKeys } from './session.js';
 import { count } from './text.js';
 
 /** What is done with records that --ids and --where name. */
@@ -265,9 +265,9 @@ async function checkedList(sources: readonly EditSource[]): Promise<List> {
 
 /** Puts a list where the run finds it. */
 function luggageOf(config: Config, sources: readonly EditSource[], list: List): Luggage {
-  const storage = openStorage(storageOf(config));
   return {
     put: async (run) => {
+      const storage = await storageWithKeys(config);
       await storage.createContainer(editsContainer(run));
       const writer = storage.writer(editsContainer(run), EDITS_BLOB);
       const hash = createHash('sha256');
@@ -280,7 +280,7 @@ function luggageOf(config: Config, sources: readonly EditSource[], list: List): 
       if (hash.digest('hex') !== list.sha256)
         throw new HubferryError('EDIT_INVALID', 'The list of edits changed while it was read.');
     },
-    drop: (run) => storage.deleteContainer(editsContainer(run)),
+    drop: (run) => openStorage(storageOf(config)).deleteContainer(editsContainer(run)),
   };
 }
 

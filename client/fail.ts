@@ -1,8 +1,8 @@
 import { ERRORS, HubferryError, isErrorCode } from '../registry/errors.js';
 import { temporal } from '../worker/temporal.js';
 import { isOutage } from './follow.js';
-import { errorLines, failureReport, printJson } from './print.js';
-import { widthOf } from './text.js';
+import { errorLines, failureReport, printJson, say } from './print.js';
+import { joined, widthOf } from './text.js';
 
 /**
  * Ends with the error's exit code, its words on stderr and, under --json, the one object on stdout.
@@ -11,7 +11,7 @@ import { widthOf } from './text.js';
  */
 export function fail(error: unknown, done: { said?: boolean; answered?: boolean } = {}): void {
   const failure = known(error);
-  if (!done.said) process.stderr.write(`${errorLines(failure, widthOf(process.stderr)).join('\n')}\n`);
+  if (!done.said) say(joined(errorLines(failure, widthOf(process.stderr))));
   if (!done.answered && process.argv.includes('--json')) printJson(failureReport(process.argv[2], failure));
   process.exitCode = ERRORS[failure.code].exit;
 }

@@ -1,5 +1,5 @@
 import type { Finding } from '../activities/check.js';
-import { fold, plain } from './text.js';
+import { fold, joined, plain } from './text.js';
 
 /** A row of the table, and what was asked. */
 interface Row {
@@ -23,8 +23,9 @@ export function findingsText(
   nameOf: (subject: string) => string,
   width: number,
 ): string {
-  const rows = findings.map(({ ok, check, detail, hint }): Row => {
-    return { result: ok ? 'ok' : 'FAILED', check, said: plain(detail), hint };
+  const rows = findings.map(({ ok, warning, check, detail, hint }): Row => {
+    const result = ok ? (warning === undefined ? 'ok' : 'WARNING') : 'FAILED';
+    return { result, check, said: plain(detail), hint };
   });
   const widest = (cells: readonly string[]): number => Math.max(...cells.map(({ length }) => length));
   const results = widest(['FAILED', ...rows.map(({ result }) => result)]);
@@ -41,12 +42,14 @@ export function findingsText(
     lines.push(...fold(`${first}${said}`, width, first.length - 2));
     if (hint !== null) lines.push(...fold(`${' '.repeat(first.length)}${hint}`, width, 0));
   }
-  return [...lines, '', ...fold(summary(findings, nameOf), width)].join('\n');
+  return joined([...lines, '', ...fold(summary(findings, nameOf), width)]);
 }
 
 function summary(findings: readonly Finding[], nameOf: (subject: string) => string): string {
   const failed = findings.filter(({ ok }) => !ok);
-  if (failed.length === 0) return `All ${findings.length} checks passed.`;
+  const warned = findings.filter(({ warning }) => warning !== undefined).length;
+  const minded = warned === 0 ? '' : ` ${warned} of them with a warning.`;
+  if (failed.length === 0) return `All ${findings.length} checks passed.${minded}`;
   const places = failed.map(({ check, subject }) => `${check} (${nameOf(subject)})`);
   return `${failed.length} of ${findings.length} checks failed: ${places.join(', ')}.`;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
+import { isHost } from '../registry/run-name.js';
 import { temporal } from '../worker/temporal.js';
 import type { ApplyState, InLine, JobState, RunReport } from '../workflows/messages.js';
 import { applyIdOf, hubJobIdOf, hubQueueIdOf } from '../workflows/messages.js';
@@ -50,7 +51,7 @@ export async function look({ client }: Session, handle: WorkflowHandle): Promise
   }
   const workflow = (id: string): WorkflowHandle => client.workflow.getHandle(id);
   const isOurs = ({ container }: { container: string }): boolean => container.startsWith(`hf-${report.run}-`);
-  const hosts = [report.source, report.target].filter((host): host is string => isHost(host));
+  const hosts = [report.source, report.target].filter(isHost);
   const [apply, ...hubs] = await Promise.all([
     report.sending === undefined
       ? null
@@ -78,9 +79,6 @@ export function timed(report: RunReport): RunReport {
   const total = Math.max(report.seconds.total, (Date.now() - Date.parse(report.started)) / 1000);
   return { ...report, seconds: { ...report.seconds, total } };
 }
-
-const isHost = (name: string | null): boolean =>
-  name !== null && name !== 'edits' && name !== 'probe' && !/^(snapshot|run):/.test(name);
 
 /**
  * Follows a run to its end, or to where it waits for somebody, and returns its report. A server that is away for a while is waited for, and in embedded mode

@@ -14,7 +14,7 @@ import {
 import { HubferryError } from '../registry/errors.js';
 import { maskSecrets } from '../registry/secrets.js';
 import { collect, type FileOptions, withFileOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 
 interface Flags extends FileOptions {
   readonly hub: readonly string[];
@@ -77,7 +77,7 @@ async function init(flags: Flags): Promise<void> {
   const lines = [`Wrote ${path}.`];
   if (variables.length > 0)
     lines.push('Put the secrets into the environment:', '', ...variables.map(exportLine), '');
-  process.stdout.write(`${[...lines, 'Then: hubferry check'].join('\n')}\n`);
+  print([...lines, 'Then: hubferry check'].join('\n'));
 }
 
 const exportLine = ({ name, value }: { name: string; value: string }): string =>

@@ -3,11 +3,11 @@ import { type Config, hubOf } from '../config/index.js';
 import { isMissed } from '../registry/objective.js';
 import { OUTCOMES, RUN_VERBS, type RunReport } from '../workflows/messages.js';
 import { type CommonOptions, milliseconds, withCommonOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import { configOf, openSession } from './session.js';
 import { current } from './status.js';
-import { count, duration, fold, table, typed, widthOf } from './text.js';
+import { count, duration, fold, joined, table, typed, widthOf } from './text.js';
 
 interface ListOptions extends CommonOptions {
   readonly verb?: RunReport['workflow'];
@@ -54,10 +54,7 @@ export function listCommand(): Command {
         const reports = shown.map(({ report }) => report);
         for (const { report, note } of shown) if (note) say(`${report.run}: ${note}`);
         if (options.json) printJson(reports);
-        else
-          process.stdout.write(
-            `${options.drills ? drillsText(reports) : listText(reports, widthOf(process.stdout))}\n`,
-          );
+        else print(options.drills ? drillsText(reports) : listText(reports, widthOf(process.stdout)));
       } finally {
         await session?.close();
       }
@@ -96,14 +93,14 @@ function listText(reports: readonly RunReport[], width: number): string {
     hubs(report),
   ]);
   const lines = table([['RUN', 'VERB', 'OUTCOME', 'TIME', 'HUBS'], ...rows]);
-  if (lines.every((line) => line.length <= width)) return lines.join('\n');
+  if (lines.every((line) => line.length <= width)) return joined(lines);
   const short = table([['RUN', 'VERB', 'OUTCOME', 'TIME'], ...rows.map((row) => row.slice(0, 4))]);
-  return short
-    .flatMap((line, i) => {
+  return joined(
+    short.flatMap((line, i) => {
       const report = reports[i - 1];
       return report ? [line, ...fold(`  ${hubs(report)}`, width)] : [line];
-    })
-    .join('\n');
+    }),
+  );
 }
 
 /** The trend of drills: what each has measured, before the objective where it has one. */
@@ -125,5 +122,5 @@ function drillsText(reports: readonly RunReport[]): string {
     time(drill?.rpo, drill?.objectives.rpo),
     cleaned === undefined ? '-' : cleaned ? 'yes' : 'NO',
   ]);
-  return table([['RUN', 'OUTCOME', 'RECORDS', 'RTO', 'RPO', 'EMPTY'], ...rows], [2]).join('\n');
+  return joined(table([['RUN', 'OUTCOME', 'RECORDS', 'RTO', 'RPO', 'EMPTY'], ...rows], [2]));
 }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { openStorage } from '../azure/storage.js';
-import { type Config, storageOf } from '../config/index.js';
+import type { Config } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import { NEW_KEYS_BLOB, newKeysContainer, type RunReport } from '../workflows/messages.js';
 import { say } from './print.js';
+import { storageWithKeys } from './session.js';
 import { count } from './text.js';
 
 /** The file that a run's new keys are saved in, unless another one is named. */
@@ -22,7 +22,7 @@ export function refuseExisting(file: string | undefined): void {
  * @throws HubferryError KEYS_NOT_FOUND where there are none, or none any more; KEYS_NOT_SAVED, then they stay where they are
  */
 export async function saveNewKeys(config: Config, run: string, file = fileOf(run)): Promise<string> {
-  const storage = openStorage(storageOf(config));
+  const storage = await storageWithKeys(config);
   const container = newKeysContainer(run);
   if (!(await storage.containerExists(container)))
     throw new HubferryError('KEYS_NOT_FOUND', `Run ${run} made no keys, or they were fetched already.`);

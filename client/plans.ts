@@ -1,11 +1,11 @@
 import { SAMPLES_BLOB } from '../azure/shared-container.js';
-import { openStorage } from '../azure/storage.js';
-import { type Config, storageOf } from '../config/index.js';
+import type { Config } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
 import type { PlanSample } from '../registry/plan-sample.js';
 import type { MigrateInput, RunReport } from '../workflows/messages.js';
 import { say } from './print.js';
 import { readReports } from './runs.js';
+import { storageWithKeys } from './session.js';
 
 /** The beginning of a plan's hash, as reports print it. @throws HubferryError USAGE for what is none */
 export function checkPlan(plan: string): string {
@@ -45,7 +45,8 @@ export async function findPlan(
 export async function planSamples(config: Config, { outcome, snapshots }: RunReport): Promise<PlanSample[]> {
   if ((outcome !== 'planned' && outcome !== 'parked') || snapshots.target === null) return [];
   try {
-    const text = await openStorage(storageOf(config)).readText(snapshots.target, SAMPLES_BLOB);
+    const storage = await storageWithKeys(config);
+    const text = await storage.readText(snapshots.target, SAMPLES_BLOB);
     return text === null ? [] : (JSON.parse(text) as PlanSample[]);
   } catch {
     return [];

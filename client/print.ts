@@ -25,7 +25,7 @@ import {
   RUN_VERBS,
   type RunReport,
 } from '../workflows/messages.js';
-import { count, duration, estimate, fold, plain, table, typed } from './text.js';
+import { count, duration, estimate, fold, joined, plain, plainJson, table, typed } from './text.js';
 
 const bySchedule = ({ schedule }: RunReport): string =>
   schedule === undefined ? '' : ` · schedule ${plain(schedule)}`;
@@ -39,7 +39,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   const { ledger, verify, error } = report;
   const lines = [
     ...fold(`run ${report.run} · ${report.workflow}${bySchedule(report)}`, width),
-    ...fold(`  ${report.source}${report.target ? ` → ${report.target}` : ''}`, width),
+    ...fold(`  ${plain(report.source)}${report.target ? ` → ${plain(report.target)}` : ''}`, width),
     '',
     ...fold(`  ${verdictOf(report)}`, width),
     '',
@@ -109,7 +109,7 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   for (const [host, rate] of Object.entries(report.rates ?? {}))
     lines.push(...fold(`  throttled ${host}, ${rate} a second`, width));
   if (report.parked) lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
-  return lines.join('\n');
+  return joined(lines);
 }
 
 /** What a probe asked, what the hub answered, and what hubferry takes for granted. */
@@ -284,7 +284,7 @@ function callLines({ jobs, seconds, hubCalls, source, target }: RunReport): stri
   const times = `in ${duration(seconds.inJobs * 1000)}; whole run ${duration(seconds.total * 1000)}`;
   const lines = [`  ${jobs.length} ${jobs.length === 1 ? 'job' : 'jobs'} ${times}`];
   const calls = Object.entries(hubCalls).map(([host, { jobs: created, polls, other }]) => {
-    const role = host === source ? 'source' : host === target ? 'target' : host;
+    const role = host === source ? 'source' : host === target ? 'target' : plain(host);
     return [`    ${role}`, ...[created, polls, other].map(count)];
   });
   if (calls.length > 0)
@@ -335,12 +335,19 @@ export function exitCodeOf(report: Pick<RunReport, 'outcome'>): number {
   }
 }
 
-/** The one object (or array) of `--json`. */
+/** The one object (or array) of `--json`. What would steer a terminal is escaped, as JSON allows it to be. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${plainJson(JSON.stringify(value, null, 2))}\n`);
+}
+
+/** The result for a person. Whatever is in it, no line steers the terminal. */
+export function print(text: string): void {
+  process.stdout.write(`${lineByLine(text)}\n`);
 }
 
 /** A line for the person who waits, never on stdout, which belongs to the result. */
-export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+export function say(text: string): void {
+  process.stderr.write(`${lineByLine(text)}\n`);
 }
+
+const lineByLine = (text: string): string => joined(text.split('\n'));

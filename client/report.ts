@@ -10,7 +10,7 @@ import { VERSION } from '../worker/version.js';
 import type { RunReport } from '../workflows/messages.js';
 import { type CommonOptions, withCommonOptions } from './options.js';
 import { planSamples } from './plans.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { checkRun, isOpen, parseReport, readReport } from './runs.js';
 import { configOf, openSession } from './session.js';
 import { current } from './status.js';
@@ -38,7 +38,7 @@ export function reportCommand(): Command {
       const report = await asItStands(config, run);
       const files = await save(options.out, report, await pageOf(config, report));
       if (options.json) printJson({ ...report, files });
-      else process.stdout.write(`${files.html}\n${files.json}\n`);
+      else print(`${files.html}\n${files.json}`);
     });
 }
 

@@ -2,11 +2,12 @@ import { Command } from 'commander';
 import type { Config } from '../config/index.js';
 import type { HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
+import { isWriter } from '../registry/workflow-ids.js';
 import { type RollbackInput, type RunReport, writerIdOf } from '../workflows/messages.js';
 import { confirm } from './confirm.js';
 import { type RunOptions, withRunOptions } from './options.js';
 import { conduct } from './run.js';
-import { checkRun, isOpen, readReport, WRITERS } from './runs.js';
+import { checkRun, isOpen, readReport } from './runs.js';
 import { configOf, openSession, storageWithinReach } from './session.js';
 import { current } from './status.js';
 
@@ -63,7 +64,7 @@ function undoable(config: Config, report: RunReport): { readonly host: string; r
   const { run, workflow, plan, target, snapshots } = report;
   const never = (why: string): HubferryError =>
     new HubferryError('RUN_NOT_UNDOABLE', `Run ${run} ${why}: it cannot be undone.`);
-  if (!WRITERS.includes(workflow)) throw never(`of ${workflow} writes to no hub`);
+  if (!isWriter(workflow)) throw never(`of ${workflow} writes to no hub`);
   if (isOpen(report)) throw never('has not ended');
   if (plan === null || target === null || snapshots.target === null)
     throw never('ended before it had a plan');

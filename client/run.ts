@@ -9,7 +9,7 @@ import { offInterrupt, onInterrupt } from './interrupt.js';
 import { takeNewKeys } from './new-keys.js';
 import type { RunOptions } from './options.js';
 import { planSamples } from './plans.js';
-import { exitCodeOf, printJson, reportText, say } from './print.js';
+import { exitCodeOf, print, printJson, reportText, say } from './print.js';
 import { Progress } from './progress.js';
 import { newRunId, noteBegun, type StartedRun, startRun } from './runs.js';
 import { openSession, type Session } from './session.js';
@@ -117,7 +117,7 @@ export async function attend(
     await noted;
     offInterrupt();
     if (options.json) printReport(begun, true);
-    else process.stdout.write(`The run goes on by itself. Look at it with: ${comeBack}\n`);
+    else print(`The run goes on by itself. Look at it with: ${comeBack}`);
     return;
   }
   const report = await follow(session, started, (look) => progress.show(look));
@@ -132,7 +132,7 @@ export async function attend(
 /** @param samples changes of its plan, where they are to be seen. */
 export function printReport(report: RunReport, json: boolean, samples: readonly PlanSample[] = []): void {
   if (json) printJson(samples.length === 0 ? report : { ...report, samples });
-  else process.stdout.write(`${reportText(report, Math.min(80, widthOf(process.stdout)), samples)}\n`);
+  else print(reportText(report, Math.min(80, widthOf(process.stdout)), samples));
 }
 
 /** Ctrl-C while the server was asked to start it: the answer is not known. */

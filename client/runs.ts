@@ -7,7 +7,7 @@ import { ERRORS, HubferryError } from '../registry/errors.js';
 import { runName } from '../registry/run-name.js';
 import { temporal } from '../worker/temporal.js';
 import { attributesOf } from '../workflows/attributes.js';
-import { type RunInput, type RunReport, readerIdOf, TASK_QUEUE, writerIdOf } from '../workflows/messages.js';
+import { type RunInput, type RunReport, TASK_QUEUE, workflowIdOf } from '../workflows/messages.js';
 import type { Session } from './session.js';
 
 /** A run of this client, or one that was there already. */
@@ -95,19 +95,13 @@ export async function noteBegun(config: Config, report: RunReport): Promise<void
   } catch {}
 }
 
-/** What writes to a hub, under the id that its target gives it. */
-export const WRITERS: readonly RunReport['workflow'][] = ['migrate', 'edit', 'rollback', 'drill', 'probe'];
-
 /** Whether a run has had no last word yet. */
 export const isOpen = ({ outcome }: Pick<RunReport, 'outcome'>): boolean =>
   outcome === 'running' || outcome === 'parked';
 
 /** The workflow that a report belongs to, if Temporal still runs it. */
 export async function openHandle(client: Client, report: RunReport): Promise<WorkflowHandle | null> {
-  const id = WRITERS.includes(report.workflow)
-    ? writerIdOf(report.target ?? '')
-    : readerIdOf(report.workflow, report.run);
-  const handle = client.workflow.getHandle(id);
+  const handle = client.workflow.getHandle(workflowIdOf(report));
   try {
     const { memo, status } = await handle.describe();
     return memo?.['run'] === report.run && status.name === 'RUNNING' ? handle : null;

@@ -1,7 +1,7 @@
 import type { Retention } from '../registry/retention.js';
 import type { RunReport } from '../workflows/messages.js';
 import type { ScheduleDetails, Scheduled, ScheduleNote } from './schedules.js';
-import { count, duration, fold, plain, table } from './text.js';
+import { count, duration, fold, joined, plain, table } from './text.js';
 
 /** How many of the next times are shown. */
 const NEXT_SHOWN = 5;
@@ -82,7 +82,7 @@ export function listedText(listed: readonly Listed[], width: number): string {
     name,
   ]);
   const [head = '', ...lines] = table([['NEXT (UTC)', 'LAST', 'NAME'], ...rows]);
-  return [
+  return joined([
     head,
     ...lines.flatMap((line, i) => {
       const one = listed[i];
@@ -90,7 +90,7 @@ export function listedText(listed: readonly Listed[], width: number): string {
       const why = one.schedule.paused ? fold(`  ${stateOf(one.schedule)}`, width) : [];
       return [...fold(line, width), ...fold(`  ${commandOf(one.schedule)}`, width), ...why];
     }),
-  ].join('\n');
+  ]);
 }
 
 /** One schedule with its last runs, newest first. */
@@ -122,13 +122,13 @@ export function detailsText(schedule: ScheduleDetails, runs: readonly RunReport[
     rows.length === 0
       ? ['  no run has left a report yet']
       : table([['  RUN', 'STARTED (UTC)', 'OUTCOME', 'TIME'], ...rows]);
-  return [
+  return joined([
     ...lines.flatMap((line) => fold(line, width)),
     ...shown.flatMap((line, i) => {
       const error = runs[i - 1]?.error;
       return error ? [line, ...fold(`    ${error.code}: ${plain(error.message)}`, width)] : [line];
     }),
-  ].join('\n');
+  ]);
 }
 
 /** What `--json` prints of a schedule in a list. */

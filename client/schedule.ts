@@ -8,7 +8,7 @@ import { checkCron } from './cron.js';
 import { fail } from './fail.js';
 import { onInterrupt } from './interrupt.js';
 import { type FileOptions, withFileOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { isOpen, readReports } from './runs.js';
 import {
   createdText,
@@ -119,7 +119,7 @@ async function create(name: string, words: readonly string[], options: CreateOpt
     if (options.json) {
       for (const line of text.life) say(line);
       printJson({ outcome: 'done', ...detailsJson(made, []), error: null });
-    } else process.stdout.write(`${[...text.made, ...text.life].join('\n')}\n`);
+    } else print([...text.made, ...text.life].join('\n'));
   });
 }
 
@@ -178,7 +178,7 @@ function listCommand(): Command {
         }),
       );
       if (options.json) printJson(listed.map(listedJson));
-      else process.stdout.write(`${listedText(listed, widthOf(process.stdout))}\n`);
+      else print(listedText(listed, widthOf(process.stdout)));
     });
   });
 }
@@ -197,7 +197,7 @@ function showCommand(): Command {
           reports.slice(0, RUNS_SHOWN).map((report) => asItStands(session, report)),
         );
         if (options.json) printJson({ ...detailsJson(schedule, runs), error: null });
-        else process.stdout.write(`${detailsText(schedule, runs, widthOf(process.stdout))}\n`);
+        else print(detailsText(schedule, runs, widthOf(process.stdout)));
       });
     },
   );
@@ -345,7 +345,7 @@ async function act(
       more = {},
     }: Done = typeof answer === 'string' ? { words: answer } : answer;
     if (options.json) printJson({ outcome, schedule: name, ...more, error: null });
-    else process.stdout.write(`${words}\n`);
+    else print(words);
     if (outcome === 'skipped') process.exitCode = 3;
   });
 }

@@ -1,10 +1,15 @@
 import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { openKeyRing } from '../azure/key-ring.js';
 import { isLoopbackHost } from '../azure/loopback.js';
+import { openStorage, type Storage } from '../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import { embeddedServer } from '../registry/server.js';
 import type { RunSettings } from '../registry/settings.js';
 import { connectClient, ensureSearchAttributes, type TemporalAddress } from '../worker/connection.js';
+import { dataConverterOf } from '../worker/data-converter.js';
 import { ensureEmbedded } from '../worker/embedded.js';
 import { homeOf } from '../worker/home.js';
 import { readLock } from '../worker/lock.js';
@@ -35,18 +40,25 @@ export function configOf(options: Pick<CommonOptions, 'config' | 'set'>): Config
   return loadConfig({ ...(options.config ? { path: options.config } : {}), set: options.set });
 }
 
+/** The storage account of a configuration, with its keys. @throws HubferryError STORAGE_MISSING, or as `openKeyRing` */
+export async function storageWithKeys(config: Config): Promise<Storage> {
+  const storage = storageOf(config);
+  return openStorage(storage, { keys: await openKeyRing(config) });
+}
+
 /**
  * Connects to the configured Temporal server, or to the embedded one, which is started where it does not run.
  *
  * @throws HubferryError STORAGE_MISSING, TEMPORAL_UNREACHABLE, TEMPORAL_REFUSED, SERVER_NOT_FOUND,
- *   OTHER_CONFIGURATION
+ *   OTHER_CONFIGURATION, or as `openKeyRing`
  */
 export async function openSession(config: Config, say = sayOnStderr): Promise<Session> {
   const { account } = storageOf(config);
+  const dataConverter = dataConverterOf(await openKeyRing(config));
   const find = async (): Promise<TemporalAddress> =>
     config.temporal ?? (await ensureEmbedded(config, { log: say }));
   let temporal = await find();
-  let link = await connect(temporal);
+  let link = await connect(temporal, dataConverter);
   const links = [link];
   return {
     config,
@@ -61,15 +73,18 @@ export async function openSession(config: Config, say = sayOnStderr): Promise<Se
       const before = temporal.address;
       temporal = await find();
       if (temporal.address === before) return; // the connection comes back by itself
-      link = await connect(temporal);
+      link = await connect(temporal, dataConverter);
       links.push(link);
     },
     close: async () => void (await Promise.all(links.map(({ connection }) => connection.close()))),
   };
 }
 
-async function connect(temporal: TemporalAddress): ReturnType<typeof connectClient> {
-  const link = await connectClient(temporal);
+async function connect(
+  temporal: TemporalAddress,
+  dataConverter: DataConverter,
+): ReturnType<typeof connectClient> {
+  const link = await connectClient(temporal, { dataConverter });
   try {
     // A namespace that no worker of ours has seen lacks the attribute without which no run can start.
     await ensureSearchAttributes(link.connection, temporal.namespace);
@@ -81,9 +96,7 @@ async function connect(temporal: TemporalAddress): ReturnType<typeof connectClie
 }
 
 function serverOf({ temporal }: Config): string {
-  return temporal
-    ? `${temporal.address}/${temporal.namespace}`
-    : `embedded on ${hostname()} (${homeOf().folder})`;
+  return temporal ? `${temporal.address}/${temporal.namespace}` : embeddedServer(hostname(), homeOf().folder);
 }
 
 /** Whether the embedded server was told to end: only one that was killed leaves a lock in another state. */

@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HubferryError } from '../registry/errors.js';
 import type { HubSettings, Simulator, SimulatorOptions } from '../simulator/index.js';
 import { type Setting, type SettingName, settingTable } from '../simulator/settings.js';
+import { print } from './print.js';
 import { shellQuote } from './text.js';
 
 interface Options extends Partial<HubSettings> {
@@ -99,7 +100,7 @@ async function run(options: Options): Promise<void> {
   }
   // Before the last line is printed: whoever waits for "ready" may send the signal at once.
   const signal = untilSignal();
-  print(simulator, options);
+  announce(simulator, options);
   await signal;
   await simulator.close();
 }
@@ -136,7 +137,7 @@ function explained(error: unknown): unknown {
   return error;
 }
 
-function print(simulator: Simulator, options: Options): void {
+function announce(simulator: Simulator, options: Options): void {
   const strings = simulator.hubs.map((hub) => ({
     name: hub.name,
     connection: hub.connectionString('iothubowner', options.ownPorts),
@@ -147,6 +148,7 @@ function print(simulator: Simulator, options: Options): void {
   } else {
     const text = strings.map(({ name, connection }) => `${name}: ${JSON.stringify(connection)}\n`).join('');
     writeFileSync(options.keys, text, { mode: 0o600 });
+    chmodSync(options.keys, 0o600); // it may have been there
     for (const hub of simulator.hubs) lines.push(`hub ${hub.name}: ${hub.hostName}`);
     lines.push(`connection strings: ${options.keys}`);
   }
@@ -156,7 +158,7 @@ function print(simulator: Simulator, options: Options): void {
     `export NODE_EXTRA_CA_CERTS=${shellQuote(simulator.caFile)}`,
     'ready',
   );
-  process.stdout.write(`${lines.join('\n')}\n`);
+  print(lines.join('\n'));
 }
 
 function untilSignal(): Promise<void> {

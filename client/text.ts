@@ -1,4 +1,6 @@
-export { count, duration, estimate, plain, typed } from '../report/format.js';
+import { plain } from '../report/format.js';
+
+export { count, duration, estimate, plain, plainJson, typed } from '../report/format.js';
 
 /** A word as a shell takes it: in quotes where it must be. */
 export function shellQuote(word: string): string {
@@ -36,4 +38,9 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** Lines as one text. Whatever stands in a line, it stays one line and steers no terminal. */
+export function joined(lines: readonly string[]): string {
+  return lines.map(plain).join('\n');
 }

@@ -4,7 +4,7 @@ import { embeddedStatus, ensureEmbedded, serveUi } from '../worker/embedded.js';
 import { fail } from './fail.js';
 import { onInterrupt } from './interrupt.js';
 import { type FileOptions, withFileOptions } from './options.js';
-import { printJson, say } from './print.js';
+import { print, printJson, say } from './print.js';
 import { configOf } from './session.js';
 
 const HELP = `
@@ -53,9 +53,9 @@ async function up(options: FileOptions & { readonly ui: boolean }): Promise<void
   if (status === null) throw new HubferryError('EMBEDDED_FAILED', 'The embedded server ended right away.');
   if (options.json) printJson({ outcome: 'done', ...status, error: null });
   else {
-    process.stdout.write(
-      `Up at ${status.address} with ${status.configPath} (supervisor ${status.pid}, files in ${status.home}).\n`,
+    print(
+      `Up at ${status.address} with ${status.configPath} (supervisor ${status.pid}, files in ${status.home}).`,
     );
-    if (status.ui !== null) process.stdout.write(`Web UI: ${status.ui}\n`);
+    if (status.ui !== null) print(`Web UI: ${status.ui}`);
   }
 }

@@ -6,6 +6,7 @@ import { cutBackCommand } from './cut-back.js';
 import { downCommand } from './down.js';
 import { drillCommand } from './drill.js';
 import { editCommand } from './edit.js';
+import { gcCommand } from './gc.js';
 import { initCommand } from './init.js';
 import { listCommand } from './list.js';
 import { migrateCommand, planCommand, verifyCommand } from './migrate.js';
@@ -43,6 +44,7 @@ export const VERBS: readonly (() => Command)[] = [
   cutBackCommand,
   throttleCommand,
   reportCommand,
+  gcCommand,
   upCommand,
   downCommand,
   workerCommand,

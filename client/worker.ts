@@ -1,6 +1,7 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { METRICS_PLACE_WORDS, metricsAddress } from '../config/index.js';
 import { HubferryError } from '../registry/errors.js';
+import { VERSIONINGS, type Versioning } from '../worker/versioning.js';
 import { fail } from './fail.js';
 import { type FileOptions, withConfigOption } from './options.js';
 import { configOf } from './session.js';
@@ -14,6 +15,8 @@ interface Flags extends FileOptions {
   readonly sticky?: number;
   readonly wait?: number;
   readonly metricsPort?: string;
+  readonly build?: string;
+  readonly versioning?: Versioning;
 }
 
 const EXAMPLES = `
@@ -49,6 +52,13 @@ export function workerCommand(): Command {
       'where metrics are served (default: settings.metricsPort, or nowhere)',
       metricsPlace,
     )
+    .option('--build <id>', 'what this build is called (default: its version and a hash of its code)')
+    .addOption(
+      new Option(
+        '--versioning <how>',
+        'runs stay with their build, or go over to the current one; see docs/upgrades.md (default: any worker takes any run)',
+      ).choices(VERSIONINGS),
+    )
     .addHelpText('after', EXAMPLES)
     .action(run);
 }
@@ -78,6 +88,8 @@ async function run(flags: Flags): Promise<void> {
       ...(flags.slots === undefined ? {} : { transferSlots: flags.slots }),
       ...(flags.grace === undefined ? {} : { shutdownGrace: flags.grace }),
       ...(flags.sticky === undefined ? {} : { stickyTimeout: flags.sticky }),
+      ...(flags.build === undefined ? {} : { build: flags.build }),
+      ...(flags.versioning === undefined ? {} : { versioning: flags.versioning }),
     },
   }).catch((error: unknown) => fail(error, { answered: true }));
   // Native handles may outlive the worker.

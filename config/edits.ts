@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { CsvError, parse as csvParser } from 'csv-parse';
@@ -27,6 +28,9 @@ export interface EditSource {
 
 /** A line longer than this is no edit: a record holds 8 KB of tags and 32 KB of desired properties. */
 const MAX_LINE = 1024 * 1024;
+
+/** Objects and lists in each other: ten times what a twin may hold, and what every program here can print. */
+const MAX_NESTING = 100;
 
 /** What each mode wants of a record. */
 export const OP_OF_MODE: Record<ImportMode, EditOp> = {
@@ -99,17 +103,53 @@ async function* linesOf(file: string): AsyncGenerator<{ line: number; text: stri
   const handle = await opened(file);
   let line = 0;
   try {
-    for await (const raw of handle.readLines()) {
+    for await (const bytes of bytesOfLines(handle)) {
       line += 1;
-      const text = line === 1 ? raw.replace(/^\uFEFF/, '') : raw;
-      if (text.length > MAX_LINE) throw invalid([`${file}:${line}: longer than ${MAX_LINE} characters`]);
-      if (text.trim() !== '') yield { line, text };
+      if (bytes.length > MAX_LINE) throw invalid([`${file}:${line}: longer than ${MAX_LINE} bytes`]);
+      // Replaced by other characters, it would be another record.
+      if (!isUtf8(bytes)) throw invalid([`${file}:${line}: this is not UTF-8`]);
+      const text = bytes.toString('utf8');
+      if (text.trim() !== '') yield { line, text: line === 1 ? text.replace(/^\uFEFF/, '') : text };
     }
   } catch (error) {
     throw unreadable(file, error);
   } finally {
     await handle.close();
   }
+}
+
+/** Lines as bytes, without their ends. Of one that is too long only its beginning comes, and then nothing. */
+async function* bytesOfLines(handle: FileHandle): AsyncGenerator<Buffer> {
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, from)) {
+      yield Buffer.concat([held, chunk.subarray(from, at)]);
+      held = Buffer.alloc(0);
+      from = at + 1;
+    }
+    held = Buffer.concat([held, chunk.subarray(from)]);
+    if (held.length > MAX_LINE) break;
+  }
+  if (held.length > 0) yield held;
+}
+
+/** The chunks of a file, none of which is handed on where it is not UTF-8. */
+async function* utf8Of(file: string, handle: FileHandle): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let line = 1;
+  const decoded = (chunk?: Buffer): string => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch {
+      throw invalid([`${file}:${line}: this is not UTF-8, or a line soon after it`]);
+    }
+  };
+  for await (const chunk of handle.createReadStream() as AsyncIterable<Buffer>) {
+    yield decoded(chunk);
+    line += chunk.filter((byte) => byte === 0x0a).length;
+  }
+  yield decoded();
 }
 
 async function opened(file: string): Promise<FileHandle> {
@@ -146,7 +186,22 @@ function objectIn(text: string): JsonObject {
     throw new Fault('this is not JSON');
   }
   if (!isJsonObject(value)) throw new Fault('expected a JSON object');
+  const names = (membersOf(text) ?? []).map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Fault(`${dotted([twice])}: this key is there twice`);
   return value;
+}
+
+/** Whether a value holds more objects and lists in each other than this. */
+function isDeeper(root: unknown, most: number): boolean {
+  let level = [root];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > most) return true;
+    level = level
+      .filter((value): value is object => typeof value === 'object' && value !== null)
+      .flatMap((value): unknown[] => Object.values(value));
+  }
+  return false;
 }
 
 const CREDENTIALS = {
@@ -156,7 +211,10 @@ const CREDENTIALS = {
   secondaryThumbprint: z.string().min(1).optional(),
 };
 
-const twinPatch = z.custom<JsonObject>(isJsonObject, 'expected an object').optional();
+const twinPatch = z
+  .custom<JsonObject>(isJsonObject, 'expected an object')
+  .refine((value) => !isDeeper(value, MAX_NESTING), `nested deeper than ${MAX_NESTING} levels`)
+  .optional();
 
 /** One edit as users write it: a line of JSON, or a row of a CSV file. */
 const editSchema = z.strictObject({
@@ -243,7 +301,7 @@ async function* csvItems(file: string, mode: ImportMode | undefined): AsyncGener
     trim: true,
   });
   // What goes wrong while the file is read comes out of the rows.
-  pipeline(handle.createReadStream(), rows, () => undefined);
+  pipeline(utf8Of(file, handle), rows, () => undefined);
   let columns: readonly string[] | null = null;
   try {
     for await (const { record, info } of rows as AsyncIterable<{

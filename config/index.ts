@@ -14,10 +14,12 @@ export {
   type Config,
   type HubConfig,
   hubOf,
+  type KeyConfig,
   type StorageConfig,
   storageOf,
   type TemporalConfig,
   type Tier,
+  type VaultKeyConfig,
 } from './model.js';
 export { faultIn, loadRules, twinPathText } from './rules.js';
 export { configJsonSchema, NAME } from './schema.js';

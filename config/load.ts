@@ -6,6 +6,7 @@ import { HubferryError } from '../registry/errors.js';
 import { ConnectionStringFault, hubConnection, storageConnection } from './connection-strings.js';
 import { type Path, replaceReferences } from './environment.js';
 import { configInvalid } from './faults.js';
+import { keysFrom } from './keys.js';
 import type { Config, HubConfig, StorageConfig, TemporalConfig } from './model.js';
 import { type Override, override, parseOverride } from './overrides.js';
 import { containersOf } from './prepared-containers.js';
@@ -61,9 +62,18 @@ export function parseConfig(
   const storage = storageFrom(written, source);
   const temporal = temporalFrom(written, source, env);
   const metricsAddress = written.settings.metricsPort ?? null;
-  const hash = hashOf([...hubs.values()], storage, temporal, metricsAddress, env);
-  const { metricsPort: _, ...settings } = check(override(value, overrides), source, overrides).settings;
-  return { hash, hubs, storage, temporal, settings, metricsAddress };
+  const keys = keysFrom(
+    written.keys,
+    written.settings.keyId,
+    (words) => new HubferryError('CONFIG_INVALID', `${source.where(['settings', 'keyId'])}: ${words}`),
+  );
+  const hash = hashOf({ hubs: [...hubs.values()], storage, temporal, metricsAddress, ...keys }, env);
+  const {
+    metricsPort: _,
+    keyId: _keyId,
+    ...settings
+  } = check(override(value, overrides), source, overrides).settings;
+  return { hash, hubs, storage, temporal, settings, metricsAddress, ...keys };
 }
 
 function readText(path: string): string {
@@ -146,15 +156,14 @@ function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: s
   }
 }
 
-function hashOf(
-  hubs: readonly HubConfig[],
-  storage: StorageConfig | null,
-  temporal: TemporalConfig | null,
-  metrics: string | null,
-  env: NodeJS.ProcessEnv,
-): string {
+type Hashed = Omit<Config, 'path' | 'hash' | 'hubs' | 'settings'> & { readonly hubs: readonly HubConfig[] };
+
+function hashOf(config: Hashed, env: NodeJS.ProcessEnv): string {
+  const { hubs, storage, temporal, metricsAddress: metrics, keys, keyId } = config;
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
-  const signsIn = [...hubs, storage].some((one) => one?.connectionString === null);
+  const byId = keys.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const signsIn =
+    [...hubs, storage].some((one) => one?.connectionString === null) || keys.some((key) => 'vault' in key);
   return sha256(
     JSON.stringify(
       [
@@ -163,9 +172,10 @@ function hashOf(
         temporal,
         ...(signsIn ? [sha256(identityOf(env))] : []),
         ...(metrics === null ? [] : [{ metrics }]),
+        ...(keys.length === 0 ? [] : [{ keys: byId, keyId }]),
       ],
-      (key, value: unknown) =>
-        key === 'connectionString' && typeof value === 'string' ? sha256(value) : value,
+      (name, value: unknown) =>
+        (name === 'connectionString' || name === 'key') && typeof value === 'string' ? sha256(value) : value,
     ),
   );
 }

@@ -44,6 +44,25 @@ export interface StorageConfig {
   readonly container?: string;
 }
 
+/** One entry of `keys:`: a key of AES-256 that what hubferry leaves elsewhere is sealed with. */
+export type KeyConfig = WrittenKeyConfig | VaultKeyConfig;
+
+export interface WrittenKeyConfig {
+  /** By this name it is found again; it stands in clear beside all that is sealed. */
+  readonly id: string;
+  /** Secret: base64 of 32 bytes. */
+  readonly key: string;
+}
+
+/** A key that is read from Azure Key Vault, as the identity of the process. */
+export interface VaultKeyConfig {
+  readonly id: string;
+  /** `https://x.vault.azure.net`. */
+  readonly vault: string;
+  /** Name of the secret that holds it, as base64 of 32 bytes. */
+  readonly secret: string;
+}
+
 type TLSConfig = Exclude<ConnectionOptions['tls'], boolean | null | undefined>;
 type Metadata = NonNullable<ConnectionOptions['metadata']>;
 
@@ -76,6 +95,10 @@ export interface Config {
   readonly storage: StorageConfig | null;
   readonly temporal: TemporalConfig | null;
   readonly settings: RunSettings;
+  /** In the order of the file. */
+  readonly keys: readonly KeyConfig[];
+  /** The key that new data is sealed with, one of `keys`; null: nothing is sealed. */
+  readonly keyId: string | null;
   /** Where a worker serves its metrics, `address:port`; null: nowhere. It concerns that process only, and no run. */
   readonly metricsAddress: string | null;
 }

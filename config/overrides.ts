@@ -10,6 +10,18 @@ export interface Override {
   readonly value: unknown;
 }
 
+/** Settings that no run is told of: what is said of them, and what to do instead. */
+const NOT_OF_A_RUN: Readonly<Record<string, readonly [string, string]>> = {
+  'settings.metricsPort': [
+    'this belongs to the worker’s process, not to a command',
+    'Write it into the configuration, or use `hubferry worker --metrics-port`.',
+  ],
+  'settings.keyId': [
+    'worker and commands go by their configuration',
+    'Write it into the configuration of worker and commands.',
+  ],
+};
+
 /**
  * Reads an override such as `settings.settle=1s`. Only settings can be overridden: a secret has no place on a command
  * line, and everything else belongs to what an embedded worker is started with.
@@ -26,13 +38,8 @@ export function parseOverride(text: string): Override {
       `--set ${name}: expected settings.NAME=VALUE, such as settings.settle=1s`,
     );
   }
-  if (path === 'settings.metricsPort') {
-    throw new HubferryError(
-      'USAGE',
-      '--set settings.metricsPort: this belongs to the worker’s process, not to a command',
-      'Write it into the configuration, or use `hubferry worker --metrics-port`.',
-    );
-  }
+  const refused = NOT_OF_A_RUN[path];
+  if (refused !== undefined) throw new HubferryError('USAGE', `--set ${path}: ${refused[0]}`, refused[1]);
   return { path: path.split('.'), value: scalar(value) };
 }
 

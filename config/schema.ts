@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RUN_CONTAINERS, SHARED_CONTAINER } from '../registry/containers.js';
+import { KEY_WORDS, keyText } from '../registry/key-text.js';
 import { isHost, readEndpoint } from './connection-strings.js';
 import { canonicalHost } from './host.js';
 import { TIERS } from './model.js';
@@ -114,6 +115,32 @@ const temporal = oneOf(
   if (address === undefined && namespace !== undefined) wrong('namespace', 'address');
 });
 
+/** A vault's own address: tokens are never sent over plain HTTP, and its secrets are named on their own. */
+const VAULT = /^https:\/\/[^/?#@\s]+\/?$/;
+
+const key = z.union(
+  [
+    z.string().transform((text, context) => {
+      const found = keyText(text);
+      if (found !== null) return found;
+      context.addIssue({ code: 'custom', message: KEY_WORDS });
+      return z.NEVER;
+    }),
+    z.strictObject({
+      vault: z
+        .string()
+        .refine((text) => VAULT.test(text) && URL.canParse(text), 'expected https://NAME.vault.azure.net')
+        .transform((text) => new URL(text).origin)
+        .describe('The Azure Key Vault that holds the key; it is asked as the identity of the process.'),
+      secret: z
+        .string()
+        .regex(/^[0-9A-Za-z-]{1,127}$/, 'the name of a secret has up to 127 letters, digits and dashes')
+        .describe('Name of the secret: base64 of 32 bytes.'),
+    }),
+  ],
+  `${KEY_WORDS}, or vault and secret`,
+);
+
 /** Exactly one of two members of an object has to be there. */
 function oneOf<T extends z.ZodObject>(
   schema: T,
@@ -138,6 +165,15 @@ function oneOf<T extends z.ZodObject>(
 export const configSchema = z.strictObject({
   hubs: z.record(alias, hub).describe('The hubs, by a name of your choice.'),
   storage: storage.optional().describe('The storage account for snapshots, plans and reports.'),
+  keys: z
+    .record(
+      z.string().regex(NAME, 'a key id has up to 64 letters, digits, dots, dashes and underscores'),
+      key,
+    )
+    .prefault({})
+    .describe(
+      'Keys that payloads and snapshots are sealed with, by an id of your choice; best as "${NAME}".',
+    ),
   temporal: temporal.optional().describe('A Temporal server; left out, hubferry runs one of its own.'),
   settings: settingsSchema.prefault({}),
 });

@@ -77,4 +77,9 @@ export const settingsSchema = z.strictObject({
   metricsPort: metricsAddress
     .optional()
     .describe('Where a worker serves metrics: a port of this machine, or address:port. Left out: nowhere.'),
+  // Not of a run but of each process: one that starts a run may seal with another key than the worker that goes on.
+  keyId: z
+    .string()
+    .optional()
+    .describe('The key of `keys` that new data is sealed with. Left out: nothing is.'),
 });

@@ -13,3 +13,14 @@ export function runOfContainer(name: string): string | undefined {
 export function isOwnContainer(name: string): boolean {
   return name === SHARED_CONTAINER || name.startsWith(RUN_CONTAINERS);
 }
+
+/** The container in which `check` tries what may be done; it is named by its time. */
+export const checkContainer = (now: number): string => `${CHECK}${now.toString(36)}`;
+
+const CHECK = 'hf-check-';
+
+/** When a container of `check` was made, in epoch ms; undefined for another one. */
+export function checkedAt(name: string): number | undefined {
+  const time = Number.parseInt(name.slice(CHECK.length), 36);
+  return name.startsWith(CHECK) && Number.isFinite(time) ? time : undefined;
+}

@@ -1,6 +1,7 @@
 import { CREDENTIALS } from './compare.js';
 import type { Configuration } from './configurations.js';
-import { isJsonObject, type RegistryRecord } from './record.js';
+import { jsonText, type Piece } from './json-text.js';
+import type { JsonObject, RegistryRecord } from './record.js';
 
 /**
  * What a record holds, as one text: the same for two records that no comparison tells apart, however a hub prints them.
@@ -11,24 +12,21 @@ import { isJsonObject, type RegistryRecord } from './record.js';
 export function contentOf(record: RegistryRecord, parent: string | null): string {
   const { authentication, tags, desired } = record;
   const who = authentication && [authentication.type, ...CREDENTIALS.map((name) => authentication[name])];
-  const twin = [sorted(tags), sorted(desired)];
-  if (record.moduleId !== null) return JSON.stringify([who, ...twin]);
-  return JSON.stringify([who, ...twin, record.status, record.statusReason, record.iotEdge, parent]);
+  const twin = [who, tags, desired];
+  if (record.moduleId !== null) return jsonText(twin, sorted);
+  return jsonText([...twin, record.status, record.statusReason, record.iotEdge, parent], sorted);
 }
 
 /** The same of a configuration. It may hold credentials of a container registry. */
 export function configurationContentOf(configuration: Configuration): string {
   const { content, targetCondition, priority, labels, queries } = configuration;
-  return JSON.stringify([sorted(content), targetCondition, priority, sorted(labels), sorted(queries)]);
+  return jsonText([content, targetCondition, priority, labels, queries], sorted);
 }
 
-/** A JSON value with the members of its objects in the order of their names. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isJsonObject(value)) return value;
-  // As pairs, since an object puts members with names like numbers first, and knows no member `__proto__`.
-  const members = Object.keys(value)
+/** The members of an object in the order of their names, as pairs, so that no list is taken for an object. */
+function sorted(object: JsonObject): Piece[] {
+  const members = Object.keys(object)
     .toSorted()
-    .map((name) => [name, sorted(value[name])]);
-  return { members };
+    .map((name) => [name, object[name]]);
+  return ['{"members":', { value: members }, '}'];
 }

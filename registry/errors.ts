@@ -60,13 +60,35 @@ export const ERRORS = {
   SIGN_IN_FAILED: passing(
     'Give the worker an identity: a managed one, AZURE_… in its environment, or `az login`; see docs/identity.md.',
   ),
+  KEY_UNKNOWN: final(
+    'Add the key to `keys:` of this process’s configuration; keep old keys there while anything needs them.',
+  ),
+  KEY_MISMATCH: final('Give every process the same key under this id; a new key needs a new id.'),
+  KEY_VAULT_UNREACHABLE: passing(
+    'Check the vault’s address in `keys:`, the network and the vault’s firewall.',
+  ),
+  KEY_VAULT_UNAUTHORIZED: final(
+    'Give the identity of this process the role Key Vault Secrets User at the vault.',
+  ),
+  KEY_VAULT_NO_KEY: final(
+    'Store base64 of 32 random bytes as that secret (`openssl rand -base64 32`), or correct its name.',
+  ),
   STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
+  STORAGE_CONTENDED: passing(
+    'Another attempt of the same step was at work on it; run the same command again.',
+  ),
+  SEAL_BROKEN: final(
+    'Somebody changed or cut it. Of a snapshot, take a new one; otherwise run the same command again.',
+  ),
   STORAGE_UNAUTHORIZED: final(
     'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
   ),
   STORAGE_REFUSED: final('The storage account refuses this request; its code is in the message.'),
   CONTAINERS_NOT_ALLOWED: final(
     'Allow it to make containers, or name ones made beforehand: storage.container, and container of every hub.',
+  ),
+  LEASE_REFUSED: final(
+    'The account must let blobs be leased: use a standard blob account, and a role or SAS that may write.',
   ),
   STORAGE_CONTAINER_MISSING: final('Make the container, or correct its name in the configuration.'),
   STORAGE_NOT_CONFIGURED_HERE: final(
@@ -79,7 +101,9 @@ export const ERRORS = {
   ),
   TOO_MANY_DELETES: final('Look at the plan; --max-delete N allows more.'),
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
-  TARGET_BUSY: final('Wait for that run (`hubferry list`), or cancel it.'),
+  TARGET_BUSY: final(
+    'Wait for that run (`hubferry list`), or cancel it; `hubferry gc` frees what a lost run holds.',
+  ),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
   KEYS_EXCLUDED: final(
     '--keys regenerate makes new keys, which devices then have to be given; or take a snapshot with keys.',

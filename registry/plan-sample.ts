@@ -4,6 +4,7 @@ import {
   type ConfigurationField,
   differingConfigurationFields,
 } from './configurations.js';
+import { jsonText } from './json-text.js';
 import type { ManifestChange } from './manifests.js';
 import { isToGenerate } from './new-keys.js';
 import type { ChangeKind } from './reconcile.js';
@@ -80,7 +81,7 @@ export function configurationSample(desired: Configuration, before: Configuratio
       ? ['targetCondition', 'priority', 'content']
       : differingConfigurationFields(desired, before);
   const valueOf = (one: Configuration, name: ConfigurationField): string =>
-    text(JSON.stringify(name === 'metrics' ? one.queries : one[name]));
+    text(jsonText(name === 'metrics' ? one.queries : one[name]));
   const fields = names.map((name) => ({
     field: name,
     before: before && valueOf(before, name),
@@ -154,7 +155,7 @@ function twinChanges(path: string, before: unknown, after: unknown): FieldChange
 const member = (section: JsonObject, name: string): unknown =>
   Object.hasOwn(section, name) ? section[name] : undefined;
 
-const value = (json: unknown): string | null => (json === undefined ? null : text(JSON.stringify(json)));
+const value = (json: unknown): string | null => (json === undefined ? null : text(jsonText(json)));
 
 /** What users put into twins may hold secrets of their own. */
 function text(content: string): string {

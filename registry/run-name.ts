@@ -8,3 +8,7 @@ export function runName(begun: Date, random: (below: number) => number): string 
   const letters = Array.from({ length: 6 }, () => random(36).toString(36)).join('');
   return `${digits.slice(0, 8)}-${digits.slice(9, 15)}-${letters}`;
 }
+
+/** Whether what a report names as the source or target of its run is a hub, by its host. */
+export const isHost = (name: string | null): name is string =>
+  name !== null && name !== 'edits' && name !== 'probe' && !/^(snapshot|run):/.test(name);

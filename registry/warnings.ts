@@ -117,7 +117,15 @@ export const WARNINGS = {
   ),
   CONTAINERS_LEFT: because(
     'the run ended, but its containers could not be deleted',
-    'delete those whose names begin as told: they hold keys',
+    '`hubferry gc` removes them: they hold keys',
+  ),
+  OWNER_TAKEN_OVER: because(
+    'a run of the same Temporal server that was terminated or lost still held the target; this one took its place',
+    'nothing; `hubferry gc` shows what else that run left behind',
+  ),
+  TARGET_NOT_FREED: because(
+    'the run ended, but other Temporal servers still take its target for held',
+    '`hubferry gc` frees it',
   ),
   RECORDS_MISSING: because(
     'records that are not on the target in the end, by name',
@@ -174,7 +182,25 @@ export const WARNINGS = {
     'records that were to be deleted and are still there, by name',
     'run the same command again',
   ),
+  DELETED_BLOBS_KEPT: because(
+    'of `check`: the storage account keeps blobs that were deleted or replaced for so many days (soft delete). What hubferry deletes or seals can be restored for so long: device keys of jobs among it',
+    'switch soft delete for blobs off on this account, or give hubferry an account of its own; `docs/secrets.md` says how',
+  ),
+  DELETED_CONTAINERS_KEPT: because(
+    'of `check`: the storage account keeps deleted containers for so many days (soft delete for containers): those of jobs, with device keys, among them',
+    'switch soft delete for containers off on this account, or give hubferry an account of its own; `docs/secrets.md` says how',
+  ),
+  VERSIONS_KEPT: because(
+    'of `check`: the storage account keeps earlier versions of blobs, also of deleted ones, until somebody deletes them: device keys of jobs among them',
+    'switch versioning off on this account, or let a lifecycle rule delete earlier versions; `docs/secrets.md` says how',
+  ),
+  CONTAINER_PUBLIC: because(
+    'of `check`: anybody may read a container that was made beforehand, and the device keys in it',
+    'set its public access to private at once, and regenerate keys that were in it',
+  ),
 } as const satisfies Record<string, WarningInfo>;
+
+export type WarningCode = keyof typeof WARNINGS;
 
 /** What is known of a warning; undefined for a code of another release. */
 export function warningInfo(code: string): WarningInfo | undefined {

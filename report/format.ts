@@ -31,6 +31,16 @@ export function plain(name: string): string {
   });
 }
 
+/** JSON text that steers nothing either, and says the same. */
+export function plainJson(text: string): string {
+  return text
+    .split('\n')
+    .map((line) =>
+      line.replace(STEERING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    )
+    .join('\n');
+}
+
 /** A duration as somebody would type it, such as `30m`, `24h` or `7d`; in the largest unit of which it is a whole number. */
 export function typed(ms: number): string {
   const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 } as const;

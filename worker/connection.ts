@@ -1,8 +1,10 @@
 import type { Client, Connection, ConnectionOptions } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type proto from '@temporalio/proto';
 import { isLoopbackHost } from '../azure/loopback.js';
 import type { TemporalConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
+import { BLIND } from './data-converter.js';
 import { SEARCH_ATTRIBUTES, type SearchAttributeType } from './dev-server.js';
 import { temporal as library, protocol } from './temporal.js';
 import { messageOf } from './unknown.js';
@@ -35,6 +37,13 @@ const PERMISSION_DENIED = 7;
 const UNIMPLEMENTED = 12;
 const UNAUTHENTICATED = 16;
 
+export interface ConnectOptions {
+  /** How payloads are written and read; left out, what is sealed is read as null. */
+  readonly dataConverter?: DataConverter;
+  /** How long a first connection may take, ms. */
+  readonly connectTimeout?: number;
+}
+
 /**
  * Connects to a Temporal server and checks that the namespace exists.
  *
@@ -42,7 +51,7 @@ const UNAUTHENTICATED = 16;
  */
 export async function connectClient(
   temporal: TemporalAddress,
-  connectTimeout = CONNECT_TIMEOUT,
+  { dataConverter = BLIND, connectTimeout = CONNECT_TIMEOUT }: ConnectOptions = {},
 ): Promise<{ connection: Connection; client: Client }> {
   const { address, namespace, access = {} } = temporal;
   let connection: Connection;
@@ -65,7 +74,7 @@ export async function connectClient(
       throw unreachable(`The Temporal server at ${address} ${problem}.`);
     }
   }
-  return { connection, client: new (library().Client)({ connection, namespace }) };
+  return { connection, client: new (library().Client)({ connection, namespace, dataConverter }) };
 }
 
 /**

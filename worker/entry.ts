@@ -4,9 +4,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** Sources run under tsx (tests, development) or compiled in dist/: the same relative layout, another suffix. */
 const fromSource = import.meta.url.endsWith('.ts');
 
-/** Path of a sibling module, e.g. `../workflows/index`, as it stands beside this file: `.ts` or `.js`. */
-export function modulePath(relative: string): string {
-  return fileURLToPath(new URL(`${relative}${fromSource ? '.ts' : '.js'}`, import.meta.url));
+/**
+ * Path of a sibling module, e.g. `../workflows/index`, as it stands beside this file: `.ts` or `.js`.
+ *
+ * @param kind `c`: one of CommonJS, `.cts` or `.cjs`
+ */
+export function modulePath(relative: string, kind: '' | 'c' = ''): string {
+  return fileURLToPath(new URL(`${relative}.${kind}${fromSource ? 'ts' : 'js'}`, import.meta.url));
 }
 
 /** Command line that runs a module of ours in a process of its own, from any working directory. */

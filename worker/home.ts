@@ -67,6 +67,7 @@ export function prepareHome(home: Home): void {
     mkdirSync(home.folder, { recursive: true, mode: 0o700 });
     if (readdirSync(home.folder).length === 0) chmodSync(home.folder, 0o700);
     accessSync(home.folder, constants.W_OK);
+    for (const file of filesOf(home)) tighten(file);
   } catch (error) {
     const reason = textOf(error, 'code') ?? messageOf(error);
     throw new HubferryError(
@@ -75,6 +76,18 @@ export function prepareHome(home: Home): void {
       'Set HUBFERRY_HOME to a folder of yours.',
     );
   }
+}
+
+/** Our files, with what stands beside them: SQLite's journals, and the former log (see log-file.ts). */
+function filesOf(home: Home): string[] {
+  const files = Object.values<string>({ ...home }).filter((path) => path !== home.folder);
+  return files.flatMap((file) => ['', '-wal', '-shm', '-journal', '.1'].map((end) => `${file}${end}`));
+}
+
+/** Ours are made for their owner only; one that was put there otherwise, from a backup for example, becomes so. */
+function tighten(file: string): void {
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
+  if ((mode & 0o077) !== 0) chmodSync(file, 0o600);
 }
 
 /** Notes that a command uses the server now. */

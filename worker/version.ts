@@ -15,5 +15,5 @@ function readVersion(): string {
   return textOf(JSON.parse(text), 'version') ?? '0.0.0';
 }
 
-/** hubferry's own version: build id of its workers, and what a running supervisor is compared with. */
+/** hubferry's own version: what a running supervisor is compared with, and the first part of a worker's build id. */
 export const VERSION = readVersion();

@@ -1,9 +1,17 @@
 import { availableParallelism } from 'node:os';
-import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  type NativeConnection,
+  Worker,
+  type WorkerDeploymentOptions,
+  type WorkerOptions,
+} from '@temporalio/worker';
+import type { KeyRing } from '../azure/key-ring.js';
 import { TASK_QUEUE, transferQueueOf } from '../workflows/messages.js';
+import { buildId } from './build-id.js';
 import { workflowSource } from './bundling.js';
+import { dataConverterOf } from './data-converter.js';
 import { activityLogFields } from './log-fields.js';
-import { VERSION } from './version.js';
+import type { Versioning } from './versioning.js';
 
 /** What may be set differently for one worker; times in ms. */
 export interface WorkerTuning {
@@ -20,7 +28,14 @@ export interface WorkerTuning {
   readonly stickyTimeout?: number;
   /** Path of a bundle of workflows (default: the one made by the build, else the sources). */
   readonly workflowBundle?: string;
+  /** Name of this build (default: `buildId()`). */
+  readonly build?: string;
+  /** Whether the server may hand this worker only what belongs to its build, see `Versioning` (default: it may not). */
+  readonly versioning?: Versioning;
 }
+
+/** The name of all workers of hubferry together, in Temporal's worker deployments. */
+export const DEPLOYMENT = 'hubferry';
 
 /**
  * Enough for the largest step of an activity that takes no notice of a shutdown to end by itself; the next attempt
@@ -41,6 +56,8 @@ const HEARTBEAT_THROTTLE = 2_000;
 const MOST_TRANSFERS = 4;
 
 export interface WorkerPair {
+  /** What the server knows its build by. */
+  readonly build: string;
   /** Polls both queues from the moment it is called; ends after a shutdown, or with the fault that ended a worker. */
   run(): Promise<void>;
   /** Takes no more tasks, lets running activities go on for the grace time, then cancels them. */
@@ -52,20 +69,20 @@ export async function createWorkerPair(options: {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly activities: object;
+  /** What is written into Temporal is sealed with its current key. */
+  readonly ring: KeyRing;
   readonly tuning?: WorkerTuning;
 }): Promise<WorkerPair> {
-  const { connection, namespace, activities, tuning = {} } = options;
+  const { connection, namespace, activities, ring, tuning = {} } = options;
   const taskQueue = tuning.taskQueue ?? TASK_QUEUE;
+  const build = tuning.build ?? buildId();
   const grace = tuning.shutdownGrace ?? SHUTDOWN_GRACE;
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     namespace,
     activities,
-    // Named explicitly: the default is a hash of the bundle, which depends on the folder it was made in.
-    workerDeploymentOptions: {
-      version: { deploymentName: 'hubferry', buildId: VERSION },
-      useWorkerVersioning: false,
-    },
+    dataConverter: dataConverterOf(ring),
+    workerDeploymentOptions: deploymentOf(build, tuning.versioning),
     shutdownGraceTime: grace,
     shutdownForceTime: grace + FORCE_AFTER_GRACE,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
@@ -75,7 +92,7 @@ export async function createWorkerPair(options: {
       : { stickyQueueScheduleToStartTimeout: tuning.stickyTimeout }),
   };
   const workers = await Promise.all([
-    Worker.create({ ...shared, taskQueue, ...workflowSource(tuning.workflowBundle) }),
+    Worker.create({ ...shared, taskQueue, ...workflowSource(ring.current !== null, tuning.workflowBundle) }),
     Worker.create({
       ...shared,
       taskQueue: transferQueueOf(taskQueue),
@@ -91,7 +108,14 @@ export async function createWorkerPair(options: {
     const failed = ends.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;
   };
-  return { run, shutdown };
+  return { build, run, shutdown };
+}
+
+function deploymentOf(build: string, versioning: Versioning | undefined): WorkerDeploymentOptions {
+  const version = { deploymentName: DEPLOYMENT, buildId: build };
+  if (versioning === undefined) return { version, useWorkerVersioning: false };
+  const defaultVersioningBehavior = versioning === 'pinned' ? 'PINNED' : 'AUTO_UPGRADE';
+  return { version, useWorkerVersioning: true, defaultVersioningBehavior };
 }
 
 function defaultTransferSlots(): number {

@@ -10,7 +10,6 @@ import { createLogger, type Logger, logLevel } from './log.js';
 import { metricsPlaceFree } from './metrics.js';
 import { installRuntime } from './runtime.js';
 import { SUPERVISED } from './supervisor-spec.js';
-import { VERSION } from './version.js';
 import { createWorkers, type WorkerTuning } from './worker.js';
 
 /** What a worker process tells the process that started it with an IPC channel: that it works, or why it ends. */
@@ -76,7 +75,7 @@ async function work(options: WorkerProcessOptions): Promise<void> {
   const running = workers.run();
   stop.addEventListener('abort', () => workers.shutdown(), { once: true });
   if (stop.aborted) workers.shutdown();
-  else await announce(options);
+  else await announce(options, workers.build);
   await running;
   log.info('worker ended');
 }
@@ -120,7 +119,7 @@ async function waitForServer(
   try {
     while (!stop.aborted) {
       try {
-        return (await connectClient(options, connectTimeout)).connection;
+        return (await connectClient(options, { connectTimeout })).connection;
       } catch (error) {
         if (!(error instanceof HubferryError) || Date.now() >= deadline) throw error;
         await pause(RETRY_PAUSE);
@@ -132,13 +131,15 @@ async function waitForServer(
   }
 }
 
-async function announce(options: WorkerProcessOptions): Promise<void> {
+async function announce(options: WorkerProcessOptions, build: string): Promise<void> {
+  const { taskQueue = TASK_QUEUE, versioning } = options.tuning ?? {};
   const facts = {
-    queue: options.tuning?.taskQueue ?? TASK_QUEUE,
+    queue: taskQueue,
     address: options.address,
     namespace: options.namespace,
     pid: process.pid,
-    build: VERSION,
+    build,
+    ...(versioning === undefined ? {} : { versioning }),
   };
   const words = Object.entries(facts).map(([name, value]) => `${name}=${value}`);
   process.stdout.write(

@@ -114,11 +114,11 @@ async function ranOnSource(
         report: { workflow, source, target: host },
       });
       if (child !== null) {
-        try {
-          return (await child.result()) as RunReport;
-        } catch (error) {
-          return reportOf(error);
-        }
+        const report = await child.result().then(
+          (ended) => ended as RunReport,
+          (error: unknown) => reportOf(error),
+        );
+        if (report.error?.code !== 'TARGET_BUSY') return report;
       }
       await sleep(input.settings.slotWait, { summary: `until nobody else writes to ${host}` });
     }

@@ -10,6 +10,7 @@ import {
   isCancellation,
   ParentClosePolicy,
   setHandler,
+  setWorkflowOptions,
   sleep,
   uuid4,
   workflowInfo,
@@ -93,6 +94,9 @@ export async function hubQueue(
     await continueAsNew<typeof hubQueue>(host, waiting, served);
   }
 }
+
+// A queue lives as long as its hub has callers, of all builds: it must not keep the build alive that it began under.
+setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, hubQueue);
 
 /** Announces the start to the caller; a caller that ended (or was replaced by another run) cannot be told. */
 async function isGone(request: QueueRequest): Promise<boolean> {

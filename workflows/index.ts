@@ -3,6 +3,7 @@ export { check } from './check.js';
 export { drill } from './drill.js';
 export { edit } from './edit.js';
 export { follow } from './follow.js';
+export { gc } from './gc.js';
 export { hubJob } from './hub-job.js';
 export { hubQueue } from './hub-queue.js';
 export { migrate } from './migrate.js';

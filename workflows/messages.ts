@@ -18,11 +18,8 @@ export const TASK_QUEUE = 'hubferry';
 /** The queue of the heavy activities that belongs to a queue of workflows: more workers on it make a run faster. */
 export const transferQueueOf = (taskQueue: string): string => `${taskQueue}-transfer`;
 
-/** The one workflow that may write to a hub: a second run with other input finds the id taken. */
-export const writerIdOf = (host: string): string => `write/${host}`;
-export const readerIdOf = (verb: string, run: string): string => `${verb}/${run}`;
+export { hubJobIdOf, readerIdOf, workflowIdOf, writerIdOf } from '../registry/workflow-ids.js';
 export const hubQueueIdOf = (host: string): string => `hub-queue/${host}`;
-export const hubJobIdOf = (host: string): string => `hub-job/${host}`;
 export const applyIdOf = (run: string, round: number): string => `apply/${run}/${round}`;
 
 /** The private container of the keys that a run made, until they are fetched. */
@@ -271,6 +268,8 @@ export interface RunReport {
   target: string | null;
   /** The Temporal server that runs it. */
   server?: string;
+  /** The id of its namespace, which it keeps when its address changes; only in stored reports, and not in those of 0.1. */
+  namespaceId?: string;
   /** NAME of the schedule that started it. */
   schedule?: string;
   /** What became of the snapshots of this schedule's runs afterwards, where it says which ones are kept. */

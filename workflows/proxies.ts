@@ -12,7 +12,7 @@ export interface Proxies {
   readonly ask: ActivityInterfaceFor<Activities>;
   /** Short calls to a hub, the storage account or Temporal. */
   readonly light: ActivityInterfaceFor<Activities>;
-  /** The same while a run is being ended: what cannot be done within minutes is left undone. */
+  /** The same where a run begins or is being ended: what cannot be done within minutes is left undone. */
   readonly brief: ActivityInterfaceFor<Activities>;
   /** Where bytes move: runs on the transfer queue, as long as it takes while it beats. */
   readonly transfer: ActivityInterfaceFor<Activities>;

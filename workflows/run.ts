@@ -13,6 +13,7 @@ import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { imbalances, verifyImbalances } from '../registry/ledger.js';
 import { counted, timed } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
+import { isWriter } from '../registry/workflow-ids.js';
 import { stateOf } from './attributes.js';
 import { fail, failureOf } from './failure.js';
 import { HubJobs } from './hub-queue.js';
@@ -25,6 +26,7 @@ import {
   type RunReport,
   runReport,
   type Stage,
+  writerIdOf,
 } from './messages.js';
 import { type Proxies, proxies, stepwise } from './proxies.js';
 import { Steering } from './steering.js';
@@ -65,6 +67,8 @@ export class Run {
   #works = 0;
   #pass = 0;
   #begun = false;
+  /** The host that no other run may write to, until this one frees it. */
+  #owned: string | null = null;
   #phaseSince = Date.now();
   #indexed: Partial<Pick<RunReport, 'phase' | 'outcome'>> = {};
   readonly #stages: Stage[] = [];
@@ -285,11 +289,15 @@ export class Run {
     try {
       await this.#activities.ask.writeReport({ account: this.#input.account, report: this.#stamped() });
       this.#begun = true;
-      report.outcome = await this.steering.conduct(body);
+      report.outcome = await this.steering.conduct(async () => {
+        await this.#own();
+        return body();
+      });
     } catch (error) {
       failure = error;
-      report.outcome = isCancellation(error) ? 'cancelled' : 'failed';
       if (!isCancellation(error)) report.error = failureOf(error);
+      const isSkipped = report.schedule !== undefined && report.error?.code === 'TARGET_BUSY';
+      report.outcome = isCancellation(error) ? 'cancelled' : isSkipped ? 'skipped' : 'failed';
     }
     try {
       // Without a first entry nothing was made, and storage that cannot be reached would only be waited for.
@@ -310,6 +318,24 @@ export class Run {
     throw ApplicationFailure.create({ type, message, nonRetryable: true, details: [this.#stamped()] });
   }
 
+  /**
+   * Makes a run that writes the only one that may write to its target, also among the runs of other Temporal servers that
+   * share the storage account.
+   *
+   * @throws TARGET_BUSY
+   */
+  async #own(): Promise<void> {
+    const { run, workflow, target: host, started: since } = this.report;
+    if (host === null || !isWriter(workflow) || !patched('owner')) return;
+    const { account, server = null } = this.#input;
+    // Whether it came to that or not: whose reply was lost is freed, too.
+    this.#owned = host;
+    const workflowId = writerIdOf(host);
+    const taking = { account, host, run, workflow, server, since, workflowId };
+    const { replaced } = await this.activities.brief.takeTarget(taking);
+    if (replaced !== null) this.warn('OWNER_TAKEN_OVER', 1, [`run ${replaced} on ${host}`]);
+  }
+
   async #end(): Promise<void> {
     const { account, run } = this.#input;
     delete this.report.parked;
@@ -318,6 +344,11 @@ export class Run {
     await this.#activities.light.cleanUp({ account, run, keep: this.#kept }).catch((error: unknown) => {
       this.warn('CONTAINERS_LEFT', 1, [`hf-${run}-…: ${failureOf(error).message}`]);
     });
+    const host = this.#owned;
+    if (host !== null)
+      await this.#activities.light.freeTarget({ account, host, run }).catch((error: unknown) => {
+        this.warn('TARGET_NOT_FREED', 1, [`${host}: ${failureOf(error).message}`]);
+      });
     this.report.ended = new Date().toISOString();
     this.report.report = `hubferry/runs/${run}.json`;
     this.phase('ended');

@@ -26,6 +26,8 @@ const config: Config = {
   },
   temporal: null,
   metricsAddress: null,
+  keys: [],
+  keyId: null,
   settings: {
     chunkLines: 1,
     maxLineBytes: 1,

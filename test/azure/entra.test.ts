@@ -9,6 +9,7 @@ import { type HubClient, openHub } from '../../azure/hub-client.js';
 import { openStorage, type Storage } from '../../azure/storage.js';
 import { storageTransport } from '../../azure/storage-transport.js';
 import type { HubConfig } from '../../config/model.js';
+import { connectionStringAt } from '../../demo/azurite.js';
 import { type HubOptions, type SimulatedHub, type Simulator, startSimulator } from '../../simulator/index.js';
 import {
   type SecureAzurite,
@@ -131,7 +132,7 @@ describe('a hub under Microsoft Entra ID', () => {
       await expect(call()).rejects.toMatchObject({
         code: 'SIGN_IN_FAILED',
         message:
-          'Microsoft Entra ID gives this worker no token (AADSTS7000215: Invalid client secret ***. Trace ID: 1)',
+          'Microsoft Entra ID gives this process no token (AADSTS7000215: Invalid client secret ***. Trace ID: 1)',
       });
     }
     expect(simulated.counts()).toEqual({});
@@ -220,6 +221,7 @@ describe('storage under Microsoft Entra ID', () => {
     const input = await access.grant(container, 'input', 'rl', until);
     const output = await access.grant(container, 'output', 'racwdl', until);
     expect(new URL(output).searchParams.get('si')).toBeNull();
+    expect(new URL(output).searchParams.get('spr')).toBe('https');
     await bearer(output).getBlockBlobClient('d').upload('1', 1);
     expect((await bearer(input).getBlobClient('d').downloadToBuffer()).toString()).toBe('1');
     await expect(bearer(input).getBlockBlobClient('e').upload('1', 1)).rejects.toMatchObject({
@@ -229,6 +231,15 @@ describe('storage under Microsoft Entra ID', () => {
     await access.revoke(container);
     expect(await bearer(input).getBlobClient('d').exists()).toBe(true);
     await bearer(output).getBlobClient('d').delete();
+  });
+
+  it('is granted over TLS only, with the account’s key too', async () => {
+    const connectionString = connectionStringAt(azurite.port, undefined, 'https');
+    const withKey = openStorage({ account: azurite.account, connectionString }, { ca: azurite.ca });
+    const uri = await withKey.access.grant(container, 'output', 'rwd', new Date(Date.now() + HOUR));
+    expect(new URL(uri).searchParams.get('spr')).toBe('https');
+    await bearer(uri).getBlockBlobClient('f').upload('1', 1);
+    await withKey.access.revoke(container);
   });
 
   it('grants for as long as a job may take, at most for seven days', () => {
@@ -286,7 +297,7 @@ describe('storage under Microsoft Entra ID', () => {
       await expect(call()).rejects.toMatchObject({
         code: 'SIGN_IN_FAILED',
         message:
-          'Microsoft Entra ID gives this worker no token (CredentialUnavailableError: nothing found; anywhere)',
+          'Microsoft Entra ID gives this process no token (CredentialUnavailableError: nothing found; anywhere)',
       });
     }
   });
@@ -305,6 +316,8 @@ describe('storage under Microsoft Entra ID', () => {
         storage: { account, connectionString: azurite.connectionString },
         temporal: null,
         metricsAddress: null,
+        keys: [],
+        keyId: null,
         settings: {} as never,
       },
       { ca: azurite.ca, credential },

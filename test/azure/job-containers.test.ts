@@ -1,7 +1,7 @@
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PreparedContainer } from '../../azure/job-containers.js';
-import { openStorage, type Storage } from '../../azure/storage.js';
+import { OwnContainers, PreparedContainer } from '../../azure/job-containers.js';
+import { type GrantedAccess, openStorage, type Storage } from '../../azure/storage.js';
 import { type Azurite, startAzurite, storageAt } from './azurite.js';
 
 const HUB = 'jobs-of-new';
@@ -76,6 +76,34 @@ describe('folders of one container that stand for containers', () => {
   });
 });
 
+describe('what a hub may do with the container of a job', () => {
+  /** Who is granted what, without a storage account that would say more. */
+  const granted: string[] = [];
+  const access: GrantedAccess = {
+    revocable: true,
+    hubIdentity: false,
+    expiry: (now) => now,
+    grant: async (_container, name, permissions) => {
+      granted.push(`${name.replace(/-.*/, '')}: ${permissions}`);
+      return 'uri';
+    },
+    extend: async () => undefined,
+    revoke: async () => undefined,
+  };
+
+  it.each([
+    ['export', ['output: rwd']],
+    ['import', ['output: rwd', 'input: r']],
+  ] as const)('an %s: no more than the service asks for', async (type, rights) => {
+    await storage.writeText(JOB, 'devices.txt', 'lines');
+    for (const one of [new OwnContainers(storage, access), new PreparedContainer(storage, access, HUB)]) {
+      granted.length = 0;
+      await one.open(JOB, type, hour());
+      expect(granted).toEqual(rights);
+    }
+  });
+});
+
 describe('a container made beforehand for the jobs of a hub', () => {
   it('holds what a job reads, gives what it wrote, and is empty again', async () => {
     await storage.writeText(JOB, 'devices.txt', 'lines');
@@ -118,6 +146,20 @@ describe('a container made beforehand for the jobs of a hub', () => {
     expect(await blobsOf(HUB)).toEqual(['README.txt']);
     const { signedIdentifiers } = await service.getContainerClient(HUB).getAccessPolicy();
     expect(signedIdentifiers).toMatchObject([mine]);
+  });
+
+  it('says whose job it holds, and is cleared of one that nobody closes any more', async () => {
+    expect(await jobs.holder()).toBeNull();
+    await storage.writeText(HUB, 'README.txt', 'yours');
+    const { output } = await jobs.open(JOB, 'export', hour());
+    expect(await hub(output, 'PUT', `${JOB}/devices.txt`, 'registry')).toBe(201);
+    expect(await jobs.holder()).toBe(JOB);
+    await jobs.clear(NEXT);
+    expect(await jobs.holder()).toBe(JOB);
+    await jobs.clear(JOB);
+    expect(await jobs.holder()).toBeNull();
+    expect(await blobsOf(HUB)).toEqual(['README.txt']);
+    expect(await hub(output, 'GET', 'x')).toBe(403);
   });
 
   it('is not touched by an attempt to close an earlier job that comes too late', async () => {

@@ -330,7 +330,7 @@ describe('a bad connection', () => {
     wire.cut(1_000_000);
     const chunks = await shaky.read(container, 'blob');
     await storage.writeText(container, 'blob', 'another');
-    expect(await failure(bytesOf(chunks))).toMatchObject({ code: 'STORAGE_REFUSED', status: 412 });
+    expect(await failure(bytesOf(chunks))).toMatchObject({ code: 'STORAGE_CONTENDED', status: 412 });
   });
 
   it('that brings nothing any more ends in an error', async () => {

@@ -46,3 +46,22 @@ it('says when all is well', () => {
     /\n\nAll 1 checks passed\.$/,
   );
 });
+
+it('tells what to mind although it did not fail', () => {
+  const kept: Finding = {
+    ...good('storage', 'deleted blobs', 'DELETED_BLOBS_KEPT: kept for 7 days'),
+    warning: 'DELETED_BLOBS_KEPT',
+    hint: 'Switch it off.',
+  };
+  expect(
+    findingsText([good('storage', 'reach', 'answers'), kept], nameOf, 80)
+      .split('\n')
+      .slice(2),
+  ).toEqual([
+    '  ok       reach          answers',
+    '  WARNING  deleted blobs  DELETED_BLOBS_KEPT: kept for 7 days',
+    '                          Switch it off.',
+    '',
+    'All 2 checks passed. 1 of them with a warning.',
+  ]);
+});

@@ -1,6 +1,6 @@
 import { ServiceError } from '@temporalio/client';
 import { describe, expect, it, vi } from 'vitest';
-import { answer } from '../../client/check.js';
+import { answer } from '../../client/answer.js';
 import { follow } from '../../client/follow.js';
 import { parseReport } from '../../client/runs.js';
 import type { Session } from '../../client/session.js';

@@ -1,6 +1,17 @@
 import { array, assert, integer, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { duration, estimate, fold, plain, shellQuote, table, typed, widthOf } from '../../client/text.js';
+import {
+  duration,
+  estimate,
+  fold,
+  joined,
+  plain,
+  plainJson,
+  shellQuote,
+  table,
+  typed,
+  widthOf,
+} from '../../client/text.js';
 import { parseDuration } from '../../config/duration.js';
 
 describe('times', () => {
@@ -86,4 +97,29 @@ describe('widthOf', () => {
     expect(widthOf({ isTTY: true })).toBe(80);
     expect(widthOf({})).toBe(Number.POSITIVE_INFINITY);
   });
+});
+
+describe('what steers', () => {
+  const texts = array(string({ unit: 'binary', maxLength: 8 }), { maxLength: 4 });
+  const steers = (text: string): boolean => text.split('\n').some((line) => plain(line) !== line);
+
+  it('is escaped in JSON, which says the same', () =>
+    assert(
+      property(texts, (words) => {
+        const text = plainJson(JSON.stringify(words, null, 2));
+        expect(JSON.parse(text)).toEqual(words);
+        expect(steers(text)).toBe(false);
+      }),
+      { seed: 1, numRuns: 300 },
+    ));
+
+  it('leaves no line of a text, and makes none', () =>
+    assert(
+      property(texts, (lines) => {
+        const text = joined(lines);
+        expect(steers(text)).toBe(false);
+        expect(text.split('\n')).toHaveLength(Math.max(1, lines.length));
+      }),
+      { seed: 2, numRuns: 300 },
+    ));
 });

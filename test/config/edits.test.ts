@@ -13,7 +13,7 @@ let files = 0;
 
 /** A list in a file, read to its end. */
 async function read(
-  text: string,
+  text: string | Buffer,
   source: Omit<EditSource, 'file'> = { form: 'edits' },
   ending = 'jsonl',
 ): Promise<Edit[]> {
@@ -38,6 +38,61 @@ async function faults(...args: Parameters<typeof read>): Promise<string[]> {
 }
 
 const KEY = Buffer.alloc(32, 1).toString('base64');
+
+describe('files that somebody else has made', () => {
+  const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+  it('are UTF-8, or refused: a replaced character would be another record', async () => {
+    const text = '{"id":"a"}\n{"id":"b","tags":{"x":"gr\u00fcn"}}\n';
+    expect(await faults(latin1(text))).toEqual(['2: this is not UTF-8']);
+    expect(await faults(latin1('id,tags.x\na,gr\u00fcn\n'), { form: 'edits' }, 'csv')).toEqual([
+      '1: this is not UTF-8, or a line soon after it',
+    ]);
+    expect(
+      await faults(Buffer.from('id,tags.x\na,gr\u00fcn\n').subarray(0, -3), { form: 'edits' }, 'csv'),
+    ).toEqual(['2: this is not UTF-8, or a line soon after it']);
+  });
+
+  it('have lines of a size, of which no more is read', async () => {
+    const long = `{"id":"a","tags":{"x":"${'x'.repeat(3 * 1024 * 1024)}"}}`;
+    expect(await faults(`{"id":"b"}\n${long}`)).toEqual(['2: longer than 1048576 bytes']);
+    expect(await faults(long)).toEqual(['1: longer than 1048576 bytes']);
+  });
+
+  it('hold each member once', async () => {
+    expect(await faults('{"id":"a","id":"b"}')).toEqual(['1: id: this key is there twice']);
+    expect(await faults(`{"id":"a","status":"disabled","st\\u0061tus":"enabled"}`)).toEqual([
+      '1: status: this key is there twice',
+    ]);
+  });
+
+  it('nest to a depth', async () => {
+    const nested = (depth: number): string =>
+      `{"id":"a","tags":{"x":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+    expect(await read(nested(90))).toHaveLength(1);
+    expect(await faults(nested(10_000))).toEqual(['1: tags: nested deeper than 100 levels']);
+    const cell = '['.repeat(10_000) + ']'.repeat(10_000);
+    expect(await faults(`id,tags.x\na,${cell}\n`, { form: 'edits' }, 'csv')).toEqual([
+      '2: tags: nested deeper than 100 levels',
+    ]);
+  });
+
+  it('may name members like those of every object', async () => {
+    const text = '{"id":"__proto__","tags":{"__proto__":{"polluted":1},"constructor":{"prototype":2}}}';
+    expect(JSON.stringify(await read(text))).toBe(
+      '[{"id":"__proto__","op":"create","tags":{"merge":{"__proto__":{"polluted":1},"constructor":{"prototype":2}}}}]',
+    );
+    expect(await faults('{"id":"a","__proto__":{"op":"delete"}}')).toHaveLength(1);
+    const csv = await read(
+      'id,tags.constructor.prototype.x,tags.toString\na,1,2\n',
+      { form: 'edits' },
+      'csv',
+    );
+    expect(JSON.stringify(csv)).toContain('{"constructor":{"prototype":{"x":1}},"toString":2}');
+    expect(({} as Record<string, unknown>)['x']).toBeUndefined();
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+});
 
 describe('lines of JSON', () => {
   it('say what becomes of a record', async () => {
@@ -74,9 +129,7 @@ describe('lines of JSON', () => {
       '4: this is not JSON',
     ]);
     expect(await faults('x\n'.repeat(20))).toHaveLength(10);
-    expect(await faults(`{"id":"${'a'.repeat(1024 * 1024)}"}`)).toEqual([
-      '1: longer than 1048576 characters',
-    ]);
+    expect(await faults(`{"id":"${'a'.repeat(1024 * 1024)}"}`)).toEqual(['1: longer than 1048576 bytes']);
   });
 });
 

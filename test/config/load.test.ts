@@ -188,6 +188,94 @@ describe('settings.metricsPort', () => {
   });
 });
 
+describe('keys', () => {
+  const SEAL = Buffer.alloc(32, 7).toString('base64');
+  const VAULT = '{ vault: "https://X.vault.azure.net/", secret: hubferry-k2 }';
+  const keys = (text: string, keyId?: string): string =>
+    `${GOOD}keys: ${text}\n${keyId === undefined ? '' : `settings: { keyId: ${keyId} }\n`}`;
+  const withKey = { env: { ...env, SEAL: `${SEAL}\n` } };
+
+  it('are written or in a vault; one of them seals', () => {
+    const text = keys(`{ k1: "\${SEAL}", k2: ${VAULT} }`, 'k2');
+    const config = load(text, withKey);
+    expect(config.keys).toEqual([
+      { id: 'k1', key: SEAL },
+      { id: 'k2', vault: 'https://x.vault.azure.net', secret: 'hubferry-k2' },
+    ]);
+    expect(config.keyId).toBe('k2');
+    expect(load(keys('{ k1: "${SEAL}" }'), withKey).keyId).toBeNull();
+    expect(load(GOOD)).toMatchObject({ keys: [], keyId: null });
+  });
+
+  it('are not told to runs, cannot be overridden, and make another worker', () => {
+    const one = load(keys('{ k1: "${SEAL}" }', 'k1'), withKey);
+    expect(one.settings).toEqual(load(GOOD).settings);
+    expect(failure(GOOD, { set: ['settings.keyId=k1'] })).toMatchObject({ code: 'USAGE' });
+    const other = { env: { ...env, SEAL: Buffer.alloc(32, 8).toString('base64') } };
+    const configs = [
+      one,
+      load(GOOD),
+      load(keys('{ k1: "${SEAL}" }'), withKey),
+      load(keys('{ k1: "${SEAL}" }', 'k1'), other),
+    ];
+    expect(new Set(configs.map(({ hash }) => hash)).size).toBe(configs.length);
+    const turned = load(keys(`{ k2: ${VAULT}, k1: "\${SEAL}" }`), withKey);
+    expect(turned.hash).toBe(load(keys(`{ k1: "\${SEAL}", k2: ${VAULT} }`), withKey).hash);
+  });
+
+  it.each([
+    ['of another length', `{ k1: "${KEY}A" }`, 'keys.k1: expected base64 of 32 bytes'],
+    [
+      'of 31 bytes',
+      `{ k1: "${Buffer.alloc(31).toString('base64')}" }`,
+      'keys.k1: expected base64 of 32 bytes',
+    ],
+    ['that is no text', '{ k1: 7 }', 'keys.k1: expected base64 of 32 bytes, or vault and secret'],
+    [
+      'without its secret',
+      '{ k1: { vault: "https://x.net" } }',
+      'keys.k1: expected base64 of 32 bytes, or vault and secret',
+    ],
+    [
+      'in a vault over HTTP',
+      '{ k1: { vault: "http://x.net", secret: s } }',
+      'keys.k1.vault: expected https://NAME.vault.azure.net',
+    ],
+    [
+      'in a vault with a path',
+      '{ k1: { vault: "https://x.net/secrets/s", secret: s } }',
+      'keys.k1.vault: expected https://NAME.vault.azure.net',
+    ],
+    [
+      'of a secret that is none',
+      '{ k1: { vault: "https://x.net", secret: a/b } }',
+      'keys.k1.secret: the name of a secret has up to 127 letters, digits and dashes',
+    ],
+    [
+      'under an id that is none',
+      `{ "a b": "${SEAL}" }`,
+      'keys.a b: a key id has up to 64 letters, digits, dots, dashes and underscores',
+    ],
+  ])('cannot be one %s', (_name, text, words) => {
+    const { code, message } = failure(keys(text));
+    expect(code).toBe('CONFIG_INVALID');
+    expect(message).toMatch(/^hubferry\.yaml:5:\d+: /);
+    expect(message).toContain(words);
+    expect(message).not.toContain(SEAL);
+  });
+
+  it('cannot have one id twice, and keyId must be one of them', () => {
+    expect(failure(keys(`{ k1: "${SEAL}", k1: "${SEAL}" }`))).toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(failure(keys(`{ k1: "${SEAL}" }`, 'k2'))).toEqual({
+      code: 'CONFIG_INVALID',
+      message: 'hubferry.yaml:6:20: settings.keyId: `keys:` has no "k2"; it has k1',
+    });
+    expect(failure(`${GOOD}settings: { keyId: "${KEY}" }\n`).message).toContain(
+      '`keys:` has no "***"; it has none',
+    );
+  });
+});
+
 describe('the hash', () => {
   const hash = (text: string, options: Partial<LoadOptions> = {}): string => load(text, options).hash;
 

@@ -55,11 +55,12 @@ export async function openLane(services: Services): Promise<Lane> {
       HUBS.map((name) => ({ name })),
       { scratch: ', role: scratch' },
       '',
-      {},
-      async (place) => {
-        const started = await MortalWorkers.start(place);
-        workers = started;
-        return () => started.close();
+      {
+        startWorker: async (place) => {
+          const started = await MortalWorkers.start(place);
+          workers = started;
+          return () => started.close();
+        },
       },
     );
     if (workers === undefined) throw new Error('the stand started no worker');

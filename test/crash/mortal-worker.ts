@@ -1,11 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent, type ClientRequest } from 'node:http';
 import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
+import { openKeyRing } from '../../azure/key-ring.js';
 import { loadConfig, storageOf } from '../../config/index.js';
 import { connectClient } from '../../worker/connection.js';
+import { dataConverterOf } from '../../worker/data-converter.js';
 import { createLogger } from '../../worker/log.js';
 import { hubMetrics } from '../../worker/metrics.js';
 import { installRuntime } from '../../worker/runtime.js';
@@ -17,6 +20,9 @@ import { type Fault, fits, type News, type Order, type Point, type WorkerSpec } 
  * A worker of hubferry's own workflows and activities, made as `worker/worker.ts` makes it. One call of an activity may
  * meet a fault. It takes tasks only when it is told to, so that a successor can stand by.
  */
+
+/** A busy machine may take long, ms. */
+const CONNECT_TIMEOUT = 60_000;
 
 /** How soon the server asks another worker when one does not answer, ms. */
 const STICKY = 500;
@@ -114,7 +120,7 @@ function watchRequests(): void {
   };
 }
 
-/** What activities ask of Temporal counts as a request, too. */
+/** What activities ask of workflows counts as a request, too. */
 function watched<T extends object>(client: T, path = 'temporal'): T {
   return new Proxy(client, {
     get: (target, member) => {
@@ -128,6 +134,17 @@ function watched<T extends object>(client: T, path = 'temporal'): T {
         if (member === 'getHandle') return watched(begin() as object, place);
         return call === undefined ? begin() : asked(call, place, begin);
       };
+    },
+  });
+}
+
+function withWatchedWorkflows(client: Client): Client {
+  const workflow = watched(client.workflow);
+  return new Proxy(client, {
+    get: (target, member) => {
+      const value: unknown = Reflect.get(target, member, target);
+      if (member === 'workflow') return workflow;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }
@@ -202,15 +219,19 @@ function textsOf(given: object): Record<string, string> {
 async function main({ configFile, address, taskQueue, workflowBundle }: WorkerSpec): Promise<void> {
   installRuntime(createLogger({ level: 'silent' }));
   watchRequests();
-  const { client } = await connectClient({ address, namespace: 'default' });
   const config = loadConfig({ path: configFile });
-  const connections = new Connections(config, { observer: hubMetrics });
+  const ring = await openKeyRing(config);
+  const { client } = await connectClient(
+    { address, namespace: 'default' },
+    { dataConverter: dataConverterOf(ring), connectTimeout: CONNECT_TIMEOUT },
+  );
+  const connections = new Connections(config, { observer: hubMetrics, keys: ring });
   // What is loaded at its first use is loaded now: on a busy machine it keeps heartbeats back for seconds.
   await connections.storage(storageOf(config).account).containerExists('warm-up');
   for (const { host } of config.hubs.values()) await connections.hub(host).listJobs();
   const activities = createActivities({
     connections,
-    client: watched(client),
+    client: withWatchedWorkflows(client),
     version: '0.0.0-test',
     hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
   });
@@ -218,6 +239,7 @@ async function main({ configFile, address, taskQueue, workflowBundle }: WorkerSp
     connection: await NativeConnection.connect({ address }),
     namespace: 'default',
     activities: mortal(activities),
+    ring,
     tuning: { taskQueue, workflowBundle, stickyTimeout: STICKY },
   });
   process.on('disconnect', die);

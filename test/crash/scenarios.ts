@@ -1,6 +1,9 @@
+import { expect } from 'vitest';
+import type { Found } from '../../activities/gc.js';
 import { REGENERATE_KEYS } from '../../registry/rules.js';
 import type { RunSettings } from '../../registry/settings.js';
 import type { FleetRecord, SimulatedHub } from '../../simulator/index.js';
+import type { GcInput } from '../../workflows/gc.js';
 import {
   approve,
   cancel,
@@ -183,6 +186,30 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const workflowId = readerIdOf('check', run);
       const args = [{ ...input, hosts }];
       await (await client.workflow.start('check', { workflowId, taskQueue, args })).result();
+      return [];
+    },
+  },
+  'a lost run is cleared away': {
+    ends: [],
+    load: () => undefined,
+    run: async (stand) => {
+      const lost = 'hf-20200101-000000-aaaaaa-work';
+      await stand.storage.createContainer(lost);
+      const { run, ...input } = common(stand);
+      const { client, taskQueue } = stand;
+      const gc = async (remove: GcInput['remove'], step: string): Promise<Found> => {
+        const args: [GcInput] = [{ ...input, hosts: [], named: [], olderThan: 1, remove }];
+        const workflowId = readerIdOf('gc', `${run}-${step}`);
+        return (
+          await client.workflow.start('gc', { workflowId, taskQueue, args })
+        ).result() as Promise<Found>;
+      };
+      const { remove } = await gc(null, 'look');
+      expect(remove).toMatchObject([{ name: lost }]);
+      await gc(
+        remove.map(({ kind, name }) => ({ kind, name })),
+        'remove',
+      );
       return [];
     },
   },

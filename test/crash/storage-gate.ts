@@ -9,10 +9,16 @@ export interface Hold {
   readonly release: () => void;
 }
 
+interface Refusal {
+  readonly status: number;
+  /** Tells the request itself, signature and all. */
+  readonly echo: boolean;
+}
+
 interface Rule {
   readonly pattern: RegExp;
-  /** What a request that fits waits for; then it is answered with this status, or goes on. */
-  readonly wait: () => Promise<number | null>;
+  /** What a request that fits waits for; then it is answered like this, or goes on. */
+  readonly wait: () => Promise<Refusal | null>;
 }
 
 /**
@@ -67,9 +73,14 @@ export class StorageGate {
     };
   }
 
-  /** From now on answers every request that fits with a status of its own. @returns how to end that. */
-  refuse(pattern: RegExp, status: number): () => void {
-    const rule: Rule = { pattern, wait: () => Promise.resolve(status) };
+  /**
+   * From now on answers every request that fits with a status of its own.
+   *
+   * @param echo whether the answer tells the request, signature and all
+   * @returns how to end that
+   */
+  refuse(pattern: RegExp, status: number, echo = false): () => void {
+    const rule: Rule = { pattern, wait: () => Promise.resolve({ status, echo }) };
     this.#rules.add(rule);
     return () => void this.#rules.delete(rule);
   }
@@ -88,9 +99,11 @@ export class StorageGate {
     const name = `${request.method} ${url.slice(this.#target.pathname.length)}`;
     for (const { pattern, wait } of this.#rules) {
       if (!pattern.test(name)) continue;
-      const status = await wait();
-      if (status !== null) {
-        response.writeHead(status).end();
+      const refusal = await wait();
+      if (refusal !== null) {
+        const said = `${url} ${request.headers.authorization}`.replace(/[<&]/g, ' ');
+        response.writeHead(refusal.status, { 'Content-Type': 'application/xml' });
+        response.end(refusal.echo ? `<Error><Code>Echo</Code><Message>${said}</Message></Error>` : undefined);
         return;
       }
     }

@@ -35,9 +35,9 @@ describe('docs/errors.md', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('lists every warning that a run gives, in the words of reports', () => {
-    const used = sources(['workflows']).flatMap(({ text }) =>
-      [...text.matchAll(/\.warn\(\s*'([A-Z_]+)'/g)].map(([, code = '']) => code),
+  it('lists every warning that a run or a check gives, in the words of reports', () => {
+    const used = sources(['workflows', 'activities']).flatMap(({ text }) =>
+      [...text.matchAll(/(?:\.warn\(|warning:)\s*'([A-Z_]+)'/g)].map(([, code = '']) => code),
     );
     expect(used.length).toBeGreaterThan(0);
     expect(Object.keys(WARNINGS).toSorted()).toEqual([...new Set(used)].toSorted());

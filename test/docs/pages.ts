@@ -27,7 +27,7 @@ export function pages(): string[] {
   const inDocs = (readdirSync(`${ROOT}docs`, { recursive: true }) as string[]).filter((name) =>
     name.endsWith('.md'),
   );
-  return ['README.md', 'CONTRIBUTING.md', ...inDocs.map((name) => `docs/${name}`)];
+  return ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...inDocs.map((name) => `docs/${name}`)];
 }
 
 /** The sources of a room, by path. */

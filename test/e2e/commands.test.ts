@@ -110,6 +110,8 @@ describe('a first migration, as the README tells it', () => {
       const status = await scene.json('status', report.run);
       expect(status).toMatchObject({ code: 0, report });
 
+      expect(await scene.hubferry('gc')).toMatchObject({ code: 0, stdout: 'Nothing is left behind.\n' });
+
       const saved = await scene.json('report', report.run, '--out', 'reports');
       const [json, html] = ['json', 'html'].map((kind) => `reports/${report.run}.report.${kind}`);
       expect(saved).toMatchObject({ code: 0, report: { ...report, files: { json, html } } });

@@ -26,6 +26,8 @@ describe('the package', () => {
         'dist/client/main.js',
         'dist/worker/supervisor-main.js',
         'dist/worker/workflow-bundle.js',
+        'dist/worker/workflow-bundle-sealed.js',
+        'dist/worker/sealed-failures.cjs',
         'dist/hubferry.schema.json',
         'dist/hubferry.rules.schema.json',
       ]),
@@ -40,7 +42,15 @@ describe('the package', () => {
     expect(extra).toEqual([]);
     const top = new Set(packed.files.map((file) => file.split('/')[0]));
     expect(top).toEqual(
-      new Set(['LICENSE', 'README.md', 'dist', 'docs', 'hubferry.example.yaml', 'package.json']),
+      new Set([
+        'LICENSE',
+        'README.md',
+        'SECURITY.md',
+        'dist',
+        'docs',
+        'hubferry.example.yaml',
+        'package.json',
+      ]),
     );
   });
 

@@ -58,6 +58,31 @@ async function pack(place: string): Promise<Packed> {
     recursive: true,
     filter: (path) => !(LEFT_OUT.has(basename(path)) && relative(ROOT, path) === basename(path)),
   });
+  return await packCopy(place, copy);
+}
+
+/**
+ * The package of an earlier commit, with the dependencies of today.
+ *
+ * @param commit a whole or short hash. @throws with what is to be done where this clone does not have it
+ */
+export async function earlierPackage(commit: string): Promise<Packed> {
+  const place = join(dirname(inject('workflowBundle')), `packed-${commit}`);
+  const copy = join(place, 'checkout');
+  mkdirSync(copy, { recursive: true });
+  const archive = join(place, 'checkout.tar');
+  try {
+    await run('git', ['archive', '--output', archive, commit], { cwd: ROOT });
+  } catch (error) {
+    throw new Error(`This clone has no commit ${commit}: \`git fetch --unshallow\` brings it.`, {
+      cause: error,
+    });
+  }
+  await run('tar', ['-xf', archive, '-C', copy]);
+  return await packCopy(place, copy);
+}
+
+async function packCopy(place: string, copy: string): Promise<Packed> {
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   await run('npm', ['pack', '--silent', '--pack-destination', place], { cwd: copy });
   const { name, version, bin } = JSON.parse(readFileSync(join(copy, 'package.json'), 'utf8')) as {

@@ -21,6 +21,20 @@ describe('contentOf', () => {
     expect(contentOf(parseLine(one), null)).toBe(contentOf(parseLine(other), null));
   });
 
+  test('is what plans of earlier versions were digested from', () => {
+    const tags = { b: [1, { y: null, x: 'é' }], a: { 2: true, 1: -0.5 } };
+    expect(contentOf(device({ tags, statusReason: 'why' }), 'edge')).toBe(
+      '[null,{"members":[["a",{"members":[["1",-0.5],["2",true]]}],' +
+        '["b",[1,{"members":[["x","é"],["y",null]]}]]]},{"members":[]},"enabled","why",false,"edge"]',
+    );
+  });
+
+  test('takes lists in lists for as long as a line is', () => {
+    const depth = 500_000;
+    const line = `{"id":"a","status":"enabled","tags":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+    expect(contentOf(parseLine(line), null).length).toBeGreaterThan(2 * depth);
+  });
+
   test('differs with every field', () => {
     const sas = (key: string) => ({ type: 'sas', symmetricKey: { primaryKey: key, secondaryKey: 'AAAA' } });
     const records = [

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -82,6 +82,7 @@ describe('hubferry simulator', () => {
 
   it('can write the connection strings to a private file instead', async () => {
     const file = path.join(folder, 'keys');
+    writeFileSync(file, 'older', { mode: 0o644 });
     const { said } = await session('SIGTERM', ['--hub', 'a', '--port', '0', '--own-ports', '--keys', file]);
     expect(said).not.toContain('SharedAccessKey=');
     expect(readFileSync(file, 'utf8')).toMatch(

@@ -1,8 +1,16 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAzurite } from '../../demo/azurite.js';
-import { bundleWorkflows } from '../../worker/bundling.js';
+import { bundleWorkflows, sealedBundleOf } from '../../worker/bundling.js';
 import { startDevServer } from '../../worker/dev-server.js';
 import { findServer } from '../../worker/server-binary.js';
 import { builtBundle } from './compiled.js';
@@ -15,6 +23,9 @@ export interface Services {
   /** Some, so that none has to hold all that the suite stores. */
   readonly storageConnectionStrings: readonly string[];
 }
+
+/** A second namespace of the Temporal server: for runs, another server. */
+export const OTHER_NAMESPACE = 'elsewhere';
 
 /**
  * Azurite collects what was deleted ten minutes after its start, in a time that grows with the square of it, and answers
@@ -32,9 +43,21 @@ export function storageOfFile({
   return connectionString;
 }
 
+/** Makes the bundle for workers that seal, beside the other one, where no test has made it yet. */
+export async function makeSealedBundle(workflowBundle: string): Promise<void> {
+  const file = sealedBundleOf(workflowBundle);
+  if (existsSync(file)) return;
+  const built = builtBundle();
+  const code = built === null ? await bundleWorkflows(true) : readFileSync(sealedBundleOf(built), 'utf8');
+  // Another process may be at it, too.
+  const own = `${file}.${process.pid}`;
+  writeFileSync(own, code);
+  renameSync(own, file);
+}
+
 async function bundle(file: string): Promise<void> {
   const built = builtBundle();
-  if (built === null) writeFileSync(file, await bundleWorkflows());
+  if (built === null) writeFileSync(file, await bundleWorkflows(false));
   else copyFileSync(built, file);
 }
 
@@ -43,7 +66,9 @@ export async function startServices(): Promise<{ services: Services; stop(): Pro
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-test-'));
   const workflowBundle = join(folder, 'workflows.js');
   const starting = [
-    findServer().then(({ path }) => startDevServer({ binary: path, fastTimers: true })),
+    findServer().then(({ path }) =>
+      startDevServer({ binary: path, fastTimers: true, extraArgs: ['--namespace', OTHER_NAMESPACE] }),
+    ),
     Promise.all(Array.from({ length: BLOB_SERVICES }, () => startAzurite())).then((all) => ({
       connectionStrings: all.map(({ connectionString }) => connectionString),
       stop: async () => void (await Promise.all(all.map((one) => one.stop()))),

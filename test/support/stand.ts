@@ -7,7 +7,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { NativeConnection } from '@temporalio/worker';
 import { type Activities, createActivities } from '../../activities/index.js';
 import { Connections } from '../../azure/connections.js';
-import { openStorage, type Storage } from '../../azure/storage.js';
+import { openKeyRing } from '../../azure/key-ring.js';
+import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
 import type { RunSettings } from '../../registry/settings.js';
 import {
@@ -17,10 +18,11 @@ import {
   type Simulator,
   startSimulator,
 } from '../../simulator/index.js';
+import { dataConverterOf } from '../../worker/data-converter.js';
 import { createLogger, type Logger } from '../../worker/log.js';
 import { hubMetrics } from '../../worker/metrics.js';
 import { installRuntime } from '../../worker/runtime.js';
-import { createWorkerPair, type WorkerPair } from '../../worker/worker-pair.js';
+import { createWorkerPair } from '../../worker/worker-pair.js';
 import {
   enqueue,
   hubQueueIdOf,
@@ -29,7 +31,7 @@ import {
   type RunReport,
   writerIdOf,
 } from '../../workflows/messages.js';
-import { type Services, storageOfFile } from './services.js';
+import { makeSealedBundle, type Services, storageOfFile } from './services.js';
 
 /** Waits of milliseconds: everything is on this machine. */
 export const FAST: RunSettings = {
@@ -62,7 +64,16 @@ export interface TestStand {
   /** Runs to the end; a failure is returned as the report it closed with. */
   migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
   reportOf(handle: WorkflowHandle): Promise<RunReport>;
+  /** Ends the worker and starts another one, with other keys (see `StandOptions`); so does the client. */
+  restart(keys: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What works for a stand, until it is restarted. */
+interface Working {
+  readonly client: Client;
+  readonly storage: Storage;
+  end(): Promise<void>;
 }
 
 export interface Hold {
@@ -80,26 +91,6 @@ export function sharedServices(inject: <K extends keyof Services>(key: K) => Ser
   };
 }
 
-interface Telemetry {
-  readonly log?: Logger;
-  readonly metricsAddress?: string;
-}
-
-/** Where the worker of a stand works. */
-export interface WorkerPlace {
-  readonly config: Config;
-  readonly configFile: string;
-  /** The certificate that the simulated hubs are known by. */
-  readonly caFile: string;
-  readonly temporalAddress: string;
-  readonly workflowBundle: string;
-  readonly taskQueue: string;
-  readonly client: Client;
-}
-
-/** Starts a worker. @returns how to end it. */
-export type StartWorker = (place: WorkerPlace) => Promise<() => Promise<void>>;
-
 let counter = 0;
 
 /** A RUN of its own for every run of the tests. */
@@ -109,49 +100,106 @@ export function testRun(): string {
   return `20260101-000000-${unique}`;
 }
 
-/**
- * @param services those of the global set-up: `inject` them in a test.
- * @param startWorker left out: in this process, where activities can be held.
- */
+export interface StandOptions {
+  readonly log?: Logger;
+  readonly metricsAddress?: string;
+  /** Lines of the configuration: `keys:`, and `settings:` with `keyId`. */
+  readonly keys?: string;
+  /** Left out: in this process, where activities can be held. */
+  readonly startWorker?: StartWorker;
+}
+
+/** Starts a worker elsewhere. @returns how to end it. */
+export type StartWorker = (place: WorkerPlace) => Promise<() => Promise<void>>;
+
+/** Where the worker of a stand works. */
+export interface WorkerPlace {
+  readonly configFile: string;
+  /** The certificate that the simulated hubs are known by. */
+  readonly caFile: string;
+  readonly temporalAddress: string;
+  readonly workflowBundle: string;
+  readonly taskQueue: string;
+}
+
+/** @param services those of the global set-up: `inject` them in a test. */
 export async function openTestStand(
   services: Services,
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  telemetry: Telemetry = {},
-  startWorker?: StartWorker,
+  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '', startWorker }: StandOptions = {},
 ): Promise<TestStand> {
+  if (startWorker === undefined) installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
-  writeFileSync(
-    path,
-    [
-      'hubs:',
-      ...hubs.map(
-        ({ name }) =>
-          `  ${name}: { connectionString: ${JSON.stringify(simulator.hub(name).connectionString())}${hubSettings[name] ?? ''} }`,
-      ),
-      `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`,
-      '',
-    ].join('\n'),
-  );
-  const config = loadConfig({ path });
+  const write = (sealing: string): Config => {
+    const named = hubs.map(({ name }) => {
+      const connectionString = JSON.stringify(simulator.hub(name).connectionString());
+      return `  ${name}: { connectionString: ${connectionString}${hubSettings[name] ?? ''} }`;
+    });
+    const storage = `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`;
+    writeFileSync(path, ['hubs:', ...named, storage, sealing, ''].join('\n'));
+    return loadConfig({ path });
+  };
+  const config = write(keys);
   const { account } = storageOf(config);
   const taskQueue = `test-${process.pid}-${simulator.port}`;
   const address = services.temporalAddress;
-  const connection = await Connection.connect({ address });
-  const client = new Client({ connection });
+  const [connection, nativeConnection] = await Promise.all([
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
   const holds = new Map<string, Held>();
-  const endWorker = await (startWorker ?? workHere(holds, telemetry))({
-    config,
-    configFile: path,
-    caFile: simulator.caFile,
-    temporalAddress: address,
-    workflowBundle: services.workflowBundle,
-    taskQueue,
-    client,
-  });
+  const begin = async (current: Config): Promise<Working> => {
+    const ring = await openKeyRing(current);
+    if (ring.current !== null) await makeSealedBundle(services.workflowBundle);
+    const client = new Client({ connection, dataConverter: dataConverterOf(ring) });
+    const connections = new Connections(current, {
+      ca: readFileSync(simulator.caFile),
+      observer: hubMetrics,
+      keys: ring,
+    });
+    const storage = connections.storage(account);
+    if (startWorker !== undefined) {
+      const end = await startWorker({
+        configFile: path,
+        caFile: simulator.caFile,
+        temporalAddress: address,
+        workflowBundle: services.workflowBundle,
+        taskQueue,
+      });
+      return { client, storage, end: () => end().finally(() => connections.close()) };
+    }
+    const worker = await createWorkerPair({
+      connection: nativeConnection,
+      namespace: 'default',
+      activities: holdable(
+        createActivities({
+          connections,
+          client,
+          version: '0.0.0-test',
+          hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
+        }),
+        holds,
+      ),
+      ring,
+      tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
+    });
+    const running = worker.run();
+    running.catch(() => undefined); // awaited in end()
+    return {
+      client,
+      storage,
+      end: async () => {
+        worker.shutdown();
+        await running;
+        connections.close();
+      },
+    };
+  };
+  let working = await begin(config);
 
   const hostOf = (name: string): string => {
     const hub = config.hubs.get(name);
@@ -181,14 +229,18 @@ export async function openTestStand(
     };
     const workflowId =
       input.goal === 'migrate' ? writerIdOf(input.target.host) : `${input.goal}/${input.run}`;
-    return client.workflow.start('migrate', { workflowId, taskQueue, args: [input] });
+    return working.client.workflow.start('migrate', { workflowId, taskQueue, args: [input] });
   };
   return {
     simulator,
-    client,
+    get client() {
+      return working.client;
+    },
     config,
     taskQueue,
-    storage: openStorage(storageOf(config)),
+    get storage() {
+      return working.storage;
+    },
     hub: (name) => simulator.hub(name),
     hold: (activity) => {
       const reached = gate();
@@ -199,42 +251,15 @@ export async function openTestStand(
     migrate,
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
+    restart: async (sealing) => {
+      await working.end();
+      working = await begin(write(sealing));
+    },
     close: async () => {
-      await endWorker();
-      await Promise.all([connection.close(), simulator.close()]);
+      await working.end();
+      await Promise.all([connection.close(), nativeConnection.close(), simulator.close()]);
       rmSync(folder, { recursive: true, force: true });
     },
-  };
-}
-
-/** A worker in this process, some activities of which wait. */
-function workHere(holds: Map<string, Held>, { log, metricsAddress }: Telemetry): StartWorker {
-  return async ({ config, caFile, temporalAddress, workflowBundle, taskQueue, client }) => {
-    installRuntime(log ?? createLogger({ level: 'silent' }), metricsAddress);
-    const connections = new Connections(config, { ca: readFileSync(caFile), observer: hubMetrics });
-    const connection = await NativeConnection.connect({ address: temporalAddress });
-    const worker: WorkerPair = await createWorkerPair({
-      connection,
-      namespace: 'default',
-      activities: holdable(
-        createActivities({
-          connections,
-          client,
-          version: '0.0.0-test',
-          hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
-        }),
-        holds,
-      ),
-      tuning: { taskQueue, workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
-    });
-    const running = worker.run();
-    running.catch(() => undefined); // awaited at the end
-    return async () => {
-      worker.shutdown();
-      await running;
-      connections.close();
-      await connection.close();
-    };
   };
 }
 

@@ -114,7 +114,10 @@ describe('a running server', () => {
       await connection.close();
     }
     expect(asked).toBe(0);
-    const far = connectClient({ address: 'temporal.example:7233', namespace: 'default' }, 1_000);
+    const far = connectClient(
+      { address: 'temporal.example:7233', namespace: 'default' },
+      { connectTimeout: 1_000 },
+    );
     await expect(far).rejects.toMatchObject({ code: 'TEMPORAL_UNREACHABLE' });
     expect(asked).toBeGreaterThan(0);
     proxy.close();
@@ -174,7 +177,7 @@ describe('a running server', () => {
 
 test('a port where nobody answers is TEMPORAL_UNREACHABLE', async () => {
   const address = `127.0.0.1:${await freePort()}`;
-  const connecting = connectClient({ address, namespace: 'default' }, 300);
+  const connecting = connectClient({ address, namespace: 'default' }, { connectTimeout: 300 });
   await expect(connecting).rejects.toMatchObject({ code: 'TEMPORAL_UNREACHABLE' });
   await expect(connecting).rejects.toThrow(address);
 });

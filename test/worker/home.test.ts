@@ -36,6 +36,16 @@ test('a new or empty folder becomes its owner’s only; one with other things in
   expect(modeOf(folder)).toBe('755');
 });
 
+test('files of ours that somebody put there become their owner’s only; others are left as they are', () => {
+  const home = homeOf(folder);
+  const ours = [home.database, `${home.database}-wal`, home.lock, home.workerLog, `${home.workerLog}.1`];
+  const other = join(folder, 'temporal.db.notes');
+  for (const file of [...ours, other]) writeFileSync(file, '', { mode: 0o644 });
+  prepareHome(home);
+  expect(ours.map(modeOf)).toEqual(ours.map(() => '600'));
+  expect(modeOf(other)).toBe('644');
+});
+
 test('a path that is no folder is told', () => {
   writeFileSync(join(folder, 'file'), '');
   expect(() => prepareHome(homeOf(join(folder, 'file')))).toThrow('cannot be used');

@@ -68,7 +68,7 @@ it('clients and workers connect over TLS with a certificate of their own', async
 
 it('without the certificate they are not let in, and are told so', async () => {
   const { TEMPORAL_TLS_CLIENT_CERT_PATH: _crt, TEMPORAL_TLS_CLIENT_KEY_PATH: _key, ...without } = env;
-  await expect(connectClient(temporalOf(without), 2_000)).rejects.toMatchObject({
+  await expect(connectClient(temporalOf(without), { connectTimeout: 2_000 })).rejects.toMatchObject({
     code: 'TEMPORAL_UNREACHABLE',
   });
 });

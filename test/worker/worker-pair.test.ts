@@ -7,6 +7,7 @@ import { activityInfo, CancelledFailure, Context } from '@temporalio/activity';
 import { NativeConnection } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { NO_KEYS } from '../../azure/key-ring.js';
 import { bundleWorkflows } from '../../worker/bundling.js';
 import { connectClient } from '../../worker/connection.js';
 import { type DevServer, startDevServer } from '../../worker/dev-server.js';
@@ -27,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hubferry-pair-'));
   bundle = join(folder, 'bundle.js');
   const workflows = fileURLToPath(new URL('./fixtures/workflows.ts', import.meta.url));
-  const [{ path: binary }, code] = await Promise.all([findServer(), bundleWorkflows(workflows)]);
+  const [{ path: binary }, code] = await Promise.all([findServer(), bundleWorkflows(false, workflows)]);
   writeFileSync(bundle, code);
   server = await startDevServer({ binary, fastTimers: true });
   temporal = await connectClient({ address: server.address, namespace: 'default' });
@@ -59,6 +60,7 @@ async function pair(taskQueue: string, tuning: object = {}) {
     connection,
     namespace: 'default',
     activities,
+    ring: NO_KEYS,
     tuning: { taskQueue, workflowBundle: bundle, ...tuning },
   });
 }

@@ -96,9 +96,12 @@ it('an attempt that stood still while another one created the job creates none',
     },
   };
   const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
-  const { submitJob } = hubJobActivities({ connections } as unknown as Deps);
+  const activities = hubJobActivities({ connections } as unknown as Deps);
   const common = { host: 'h', account: 'a', container: 'c', strangers: [], settings: FAST };
   const input: SubmitInput = { ...common, type: 'export' };
-  const answer: unknown = await new MockActivityEnvironment().run(submitJob, input);
+  const answer: unknown = await new MockActivityEnvironment().run(
+    (given: SubmitInput) => activities.submitJob(given),
+    input,
+  );
   expect(answer).toMatchObject({ value: { kind: 'submitted', jobId: 'theirs', adopted: false } });
 });

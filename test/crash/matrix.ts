@@ -45,7 +45,7 @@ export class Lanes {
 
   /** When none is in use. */
   async close(): Promise<void> {
-    await Promise.all(this.#free.map((lane) => lane?.close()));
+    await Promise.all(this.#free.map(async (lane) => lane?.close()));
   }
 
   async #run(name: string, fault: Cell['fault'] | null): Promise<Passed> {

@@ -96,7 +96,10 @@ export class MortalWorkers {
   async #succeed(): Promise<void> {
     // A busy machine may have kept it from connecting: then another is started.
     const next = await this.#standby.catch(() => started(this.#place));
-    if (this.#closed) return void (await killed(next));
+    if (this.#closed) {
+      await killed(next);
+      return;
+    }
     this.#putToWork(next);
     this.#standby = this.#started();
   }

@@ -114,11 +114,16 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
       });
 
       const until = new Date(grantedUntil);
-      const noted = await storage.readText(container, JOB_BLOB);
-      if (noted !== null) {
+      /** The id of the job that some attempt has created and written down. */
+      const noted = async (): Promise<string | null> => {
+        const text = await storage.readText(container, JOB_BLOB);
+        return text === null ? null : (JSON.parse(text) as { jobId: string }).jobId;
+      };
+      const created = await noted();
+      if (created !== null) {
         // The attempt that created the job may be long ago, and its grant with it.
         await containers.extend(container, until);
-        return submitted((JSON.parse(noted) as { jobId: string }).jobId, false);
+        return submitted(created, false);
       }
       let listed = await hub.listJobs();
       const ids = JSON.stringify(listed.map((job) => job.jobId));
@@ -145,6 +150,9 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         if (containers.shared && listed.some(isActive))
           throw new HubferryError('HUB_SLOT_TAKEN', `${input.host} runs another job`);
         const { output, input: from, ...named } = await containers.open(container, type, until);
+        // An attempt that the server gave up may have stood still for long: another one may have created the job since.
+        const meanwhile = await noted();
+        if (meanwhile !== null) return submitted(meanwhile, false);
         asked = true;
         const job =
           type === 'export'

@@ -151,3 +151,32 @@ describe('a submission after one whose create may still be on its way', () => {
     expect(lists).toBeGreaterThan(1);
   });
 });
+
+it('an attempt that stood still while another one created the job creates none', async () => {
+  const blobs = new Map<string, string>();
+  const storage = {
+    readText: async (_container: string, blob: string) => blobs.get(blob) ?? null,
+    writeText: async (_container: string, blob: string, text: string) => {
+      blobs.set(blob, text);
+      return true;
+    },
+  };
+  const hub = { listJobs: async () => [], takeCalls: () => ({ jobs: 0, polls: 0, other: 0 }) };
+  const containers = {
+    access: { hubIdentity: false, expiry: () => 0 },
+    shared: false,
+    open: async () => {
+      blobs.set('hubferry/job.json', JSON.stringify({ jobId: 'theirs' }));
+      return { output: 'https://x/y', input: 'https://x/y' };
+    },
+  };
+  const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
+  const activities = hubJobActivities({ connections } as unknown as Deps);
+  const common = { host: 'h', account: 'a', container: 'c', strangers: [], settings: FAST };
+  const input: SubmitInput = { ...common, type: 'export' };
+  const answer: unknown = await new MockActivityEnvironment().run(
+    (given: SubmitInput) => activities.submitJob(given),
+    input,
+  );
+  expect(answer).toMatchObject({ value: { kind: 'submitted', jobId: 'theirs', adopted: false } });
+});

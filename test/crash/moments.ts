@@ -63,6 +63,17 @@ export const verify = storageMoment('the result is verified', /^PUT \/hf-[^/]+-w
 /** The verdict is there, and the containers of the run are about to be deleted. */
 export const cleanUp = storageMoment('the run is cleaned up', /^DELETE \/hf-[^/]+-work\?restype=container/);
 
+/** In their order. */
+export const MOMENTS: readonly Moment[] = [
+  transform,
+  plan,
+  jobUnnoted,
+  importRuns,
+  betweenChunks,
+  verify,
+  cleanUp,
+];
+
 /** The moment before a request to the blob service arrives there. */
 export function storageMoment(name: string, request: RegExp): Moment {
   return {

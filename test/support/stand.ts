@@ -110,6 +110,21 @@ export interface StandOptions {
   readonly rates?: number;
   /** Lines of the configuration: `keys:`, and `settings:` with `keyId`. */
   readonly keys?: string;
+  /** Left out: in this process, where activities can be held. */
+  readonly startWorker?: StartWorker;
+}
+
+/** Starts a worker elsewhere. @returns how to end it. */
+export type StartWorker = (place: WorkerPlace) => Promise<() => Promise<void>>;
+
+/** Where the worker of a stand works. */
+export interface WorkerPlace {
+  readonly configFile: string;
+  /** The certificate that the simulated hubs are known by. */
+  readonly caFile: string;
+  readonly temporalAddress: string;
+  readonly workflowBundle: string;
+  readonly taskQueue: string;
 }
 
 /** @param services those of the global set-up: `inject` them in a test. */
@@ -118,9 +133,15 @@ export async function openTestStand(
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '', rates = 1_000 }: StandOptions = {},
+  {
+    log = createLogger({ level: 'silent' }),
+    metricsAddress,
+    keys = '',
+    rates = 1_000,
+    startWorker,
+  }: StandOptions = {},
 ): Promise<TestStand> {
-  installRuntime(log, metricsAddress);
+  if (startWorker === undefined) installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
   const simulator = await startSimulator({ hubs: [...hubs], seed: 7, caDir: join(folder, 'ca') });
   const path = join(folder, 'hubferry.yaml');
@@ -157,6 +178,17 @@ export async function openTestStand(
       observer: hubMetrics,
       keys: ring,
     });
+    const storage = connections.storage(account);
+    if (startWorker !== undefined) {
+      const end = await startWorker({
+        configFile: path,
+        caFile: simulator.caFile,
+        temporalAddress: address,
+        workflowBundle: services.workflowBundle,
+        taskQueue,
+      });
+      return { client, storage, end: () => end().finally(() => connections.close()) };
+    }
     const worker = await createWorkerPair({
       connection: nativeConnection,
       namespace: 'default',
@@ -177,7 +209,7 @@ export async function openTestStand(
     running.catch(() => undefined); // awaited in end()
     return {
       client,
-      storage: connections.storage(account),
+      storage,
       end: async () => {
         worker.shutdown();
         await running;

@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+import { LANES } from './test/crash/lanes.js';
+import usual from './vitest.config.js';
+
+const { projects: _light, ...test } = usual.test ?? {};
+
+/** Every activity and every job of a hub, disturbed at every moment: `npm run test:crash`. */
+export default defineConfig({
+  test: {
+    ...test,
+    globalSetup: ['test/support/global-setup.ts'],
+    include: ['test/crash/**/*.crash.ts'],
+    maxWorkers: 1,
+    maxConcurrency: LANES,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
+});

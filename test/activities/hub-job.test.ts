@@ -120,10 +120,11 @@ async function submittedAgain(
     settings: { ...FAST, slotWait: 10, visible: 200 },
   };
   const environment = new MockActivityEnvironment();
-  const { value: answer } = (await environment.run(
-    (given: SubmitInput) => activities.submitJob(given),
-    input,
-  )) as Counted<SubmitAnswer>;
+  const { value: answer } = await environment.run<
+    [SubmitInput],
+    Counted<SubmitAnswer>,
+    typeof activities.submitJob
+  >((given) => activities.submitJob(given), input);
   return { answer, creates, lists };
 }
 

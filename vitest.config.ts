@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure', 'report'];
 
 /** Short files with long tests. Without the times of an earlier run vitest begins with the largest files. */
-const LONG = /\/test\/(?:crash|e2e)\/|\/test\/workflows\/(?:whole-fleet|\w+-model)\./;
+const LONG = /\/test\/(?:chaos|crash|e2e)\/|\/test\/workflows\/(?:whole-fleet|\w+-model)\./;
 
 /** Long files first, so that none of them is left alone with one processor at the end. */
 class LongFirst extends BaseSequencer {

@@ -1,5 +1,6 @@
 import { Context, metricMeter } from '@temporalio/activity';
 import type { Hub } from '../azure/hub.js';
+import { HubAnswerError } from '../azure/hub-errors.js';
 import { ERRORS, HubferryError } from '../registry/errors.js';
 import { timed } from '../registry/metrics.js';
 import type { EdgeRow } from '../registry/scopes.js';
@@ -25,6 +26,31 @@ export async function patiently<T>(call: () => Promise<T>): Promise<T> {
     }
   }
   return call();
+}
+
+/** What was just made may stay invisible for a while. */
+export interface Visibility {
+  /** When it must be visible, ms since 1970. */
+  readonly at: number;
+  /** Between two looks, ms. */
+  readonly poll: number;
+}
+
+/** Tries a call about something that was just made again while the hub answers as if it were not there. */
+export async function whenVisible<T>(
+  { at, poll }: Visibility,
+  passing: ReadonlySet<number>,
+  call: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await patiently(call);
+    } catch (error) {
+      const waits = error instanceof HubAnswerError && passing.has(error.status);
+      if (!waits || Date.now() >= at) throw error;
+      await Context.current().sleep(poll);
+    }
+  }
 }
 
 /**

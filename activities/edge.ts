@@ -11,7 +11,7 @@ import type { EdgeRow } from '../registry/scopes.js';
 import type { Deps } from './deps.js';
 import { edgeById, patiently, queriedEdges } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { allOwnLines, edgeRowsOf, ownLines, targetEdges, workBlob } from './work.js';
+import { addEdges, allOwnLines, edgeRowsOf, ownLines, targetEdges, workBlob } from './work.js';
 
 export interface EdgeInput {
   readonly account: string;
@@ -77,13 +77,7 @@ export function edgeActivities({ connections }: Deps) {
           if (await attach(hub, row.id, scope)) seen.set(row.id, { ...row, parentScope: scope });
         }
       } finally {
-        // An attempt that is thought dead may have written more.
-        for (const row of await edgeRowsOf(storage, input.work, created)) {
-          if (!seen.has(row.id)) seen.set(row.id, row);
-        }
-        const writer = storage.writer(input.work, created);
-        for (const row of seen.values()) await writer.write(`${JSON.stringify(row)}\n`);
-        await writer.close();
+        await addEdges(storage, input.work, created, seen);
       }
       return { value: { unseen: wanted.size - seen.size }, calls: hub.takeCalls() };
     },

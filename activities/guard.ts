@@ -33,7 +33,8 @@ function guard(activity: Activity): Activity {
     const { heartbeatTimeoutMs: timeout = 30_000, heartbeatDetails } = activityInfo();
     // Calls of attempts that failed travel in the heartbeat's details, until one succeeds and can tell them.
     let spent = (heartbeatDetails as HubCalls | undefined) ?? NO_CALLS;
-    const work: HubWork = { views: [], rates: (input as Rated)?.rates ?? {} };
+    const { cancellationSignal: signal } = context;
+    const work: HubWork = { views: [], rates: (input as Rated)?.rates ?? {}, signal };
     const beat = setInterval(() => context.heartbeat(spent), timeout / 3);
     try {
       const result = await hubWork.run(work, () => activity(input));
@@ -41,7 +42,7 @@ function guard(activity: Activity): Activity {
     } catch (error) {
       for (const view of work.views) spent = addCalls(spent, view.takeCalls());
       context.heartbeat(spent);
-      if (context.cancellationSignal.aborted) throw new CancelledFailure('The activity was cancelled.');
+      if (signal.aborted) throw new CancelledFailure('The activity was cancelled.');
       throw failureOf(error);
     } finally {
       clearInterval(beat);

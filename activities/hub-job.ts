@@ -1,8 +1,8 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, sleep } from '@temporalio/activity';
 import type { HubJob } from '../azure/hub.js';
 import { type JobContainers, OwnContainers } from '../azure/job-containers.js';
 import type { GrantTimes } from '../azure/storage-port.js';
-import { type ErrorCode, HubferryError } from '../registry/errors.js';
+import { ERRORS, type ErrorCode, HubferryError } from '../registry/errors.js';
 import type { HubCalls } from '../registry/hub-calls.js';
 import type { RunSettings } from '../registry/settings.js';
 import type { JobRequest, QueueRequest } from '../workflows/messages.js';
@@ -55,6 +55,9 @@ export interface JobInput {
 
 /** How long a hub's identity may be refused a container for which its role was just assigned (facts §4), in ms. */
 const ROLE_PATIENCE = 120_000;
+
+/** How long at most a job of an earlier attempt is looked for, in ms: well within the time that a call may take. */
+const LONGEST_LOOK = 120_000;
 
 /** Whether the submission, all attempts together, is not older than a fresh role may need. */
 function isEarly(): boolean {
@@ -122,17 +125,26 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         await containers.extend(container, until);
         return submitted(created, false);
       }
-      const listed = await hub.listJobs();
+      let listed = await hub.listJobs();
       const ids = JSON.stringify(listed.map((job) => job.jobId));
       // Written once: another attempt, maybe at work at this moment, has to know the list from before any create.
       const first = await storage.writeText(container, BEFORE_BLOB, ids, { onlyIfAbsent: true });
       const before = first ? ids : ((await storage.readText(container, BEFORE_BLOB)) ?? ids);
       const known = new Set([...(JSON.parse(before) as string[]), ...input.strangers]);
-      const ours = listed.find((job) => job.type === type && !known.has(job.jobId));
+      const find = (): HubJob | undefined => listed.find((job) => job.type === type && !known.has(job.jobId));
+      // The create of an earlier attempt may be on its way even now: its job is waited for before there is another.
+      const { slotWait, visible } = input.settings;
+      const last = Date.now() + (first ? 0 : Math.min(visible, LONGEST_LOOK));
+      while (find() === undefined && Date.now() < last) {
+        await sleep(Math.min(slotWait, last - Date.now()));
+        listed = await hub.listJobs();
+      }
+      const ours = find();
       if (ours) {
         await containers.extend(container, until);
         return submitted(ours.jobId, true);
       }
+      let asked = false;
       try {
         // One that nobody waits for any more, such as a terminated run's, may still use the container.
         if (containers.shared && listed.some(isActive))
@@ -141,6 +153,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         // An attempt that the server gave up may have stood still for long: another one may have created the job since.
         const meanwhile = await noted();
         if (meanwhile !== null) return submitted(meanwhile, false);
+        asked = true;
         const job =
           type === 'export'
             ? await hub.createExport(output, { excludeKeys: input.excludeKeys === true, ...named })
@@ -149,13 +162,16 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         return submitted(job.jobId, false);
       } catch (error) {
         const roleMayBeNew = access.hubIdentity && isCode(error, 'CONTAINER_REFUSED') && isEarly();
-        if (!roleMayBeNew && !isCode(error, 'HUB_SLOT_TAKEN')) throw error;
-        // A clear no: our create made no job, so a later attempt starts from a fresh list. After an unclear attempt the
-        // old list stays, since the job that holds the slot may be our own.
-        if (first && (await storage.size(container, JOB_BLOB)) === null) {
+        const isTaken = isCode(error, 'HUB_SLOT_TAKEN');
+        // A clear no, or a create that was never sent: we made no job, so whoever tries again, maybe much later, starts from
+        // a fresh list. After an unclear attempt the old list stays, since the job that holds the slot may be our own.
+        const isFinal = error instanceof HubferryError && !ERRORS[error.code].retryable;
+        const isClear = !asked || isTaken || isFinal || isCode(error, 'HUB_THROTTLED');
+        if (isClear && first && (await storage.size(container, JOB_BLOB)) === null) {
           await storage.deleteBlob(container, BEFORE_BLOB);
         }
         if (roleMayBeNew) throw new HubferryError('HUB_ROLE_PENDING', error.message);
+        if (!isTaken) throw error;
         return { value: { kind: 'slot taken' }, calls: hub.takeCalls() };
       }
     },

@@ -1,7 +1,7 @@
 import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { parseChange, printImportOf } from '../registry/change.js';
-import { parseErrorLine } from '../registry/error-log.js';
+import { FULL, parseErrorLine } from '../registry/error-log.js';
 import { identityOfLine } from '../registry/line.js';
 import { counted } from '../registry/metrics.js';
 import { partitionOf } from '../registry/partition.js';
@@ -152,6 +152,7 @@ export class Rejections {
   readonly #kind: string;
   readonly #byPartition = new Map<number, Map<string, Rejected>>();
   #nameless = 0;
+  #full = false;
 
   constructor(storage: Storage, input: ChunkInput, kind: string) {
     this.#storage = storage;
@@ -169,6 +170,7 @@ export class Rejections {
     const partition = partitionOf(record.split('/', 1)[0] ?? record, this.#input.partitions);
     const list = this.#byPartition.get(partition) ?? new Map<string, Rejected>();
     list.set(record, { record, code, reason });
+    this.#full ||= code === FULL;
     this.#byPartition.set(partition, list);
   }
 
@@ -179,6 +181,7 @@ export class Rejections {
   /** Writes them down. @returns how many lines of the chunk they are */
   async close(): Promise<number> {
     const { work, pass, chunk } = this.#input;
+    if (this.#full) await this.#storage.writeText(work, workBlob.full(pass), '');
     let count = 0;
     for (const [partition, list] of this.#byPartition) {
       const name = workBlob.rejected(pass, partition, `${this.#kind}-${chunk.wave}-${chunk.number}`);

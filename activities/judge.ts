@@ -1,5 +1,5 @@
 import { differingFields, isTwinField } from '../registry/compare.js';
-import { mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
+import { FULL, mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged } from '../registry/foreign.js';
 import type { VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
@@ -114,12 +114,7 @@ export class Judge {
       this.#foreign(key);
       return null;
     }
-    if (
-      rejection &&
-      found.record.moduleId !== null &&
-      mayGoByRest(rejection.code) &&
-      !own?.sentByRest.has(key)
-    ) {
+    if (own && rejection && goesByRest(found, rejection, own)) {
       sum.create += 1;
       return { kind: 'create', found, byRest: true };
     }
@@ -219,6 +214,16 @@ export class Judge {
     this.sum.explained += 1;
     some(this.sum.samples.foreign, key);
   }
+}
+
+/**
+ * Whether a record whose line was rejected is sent by REST: a module where the hub refuses module lines as such, and
+ * where it says that it is full whatever was rejected for that, or for what it hangs on.
+ */
+function goesByRest({ key, record }: Of<'missing'>, { code }: Rejected, own: Own): boolean {
+  if (own.sentByRest.has(key)) return mayPass(code);
+  if (own.full && (code === FULL || code === PARENT_MISSING || code === '404001')) return true;
+  return record.moduleId !== null && mayGoByRest(code);
 }
 
 /** A leaf device that is as it should be, but for its parent. */

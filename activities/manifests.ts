@@ -1,6 +1,5 @@
-import { Context } from '@temporalio/activity';
 import type { Hub, Twin } from '../azure/hub.js';
-import { HubAnswerError } from '../azure/hub-errors.js';
+import { HubAnswerError, isFull } from '../azure/hub-errors.js';
 import type { Storage } from '../azure/storage.js';
 import { jsonEqual } from '../registry/compare.js';
 import { changeDigest } from '../registry/digest.js';
@@ -26,7 +25,7 @@ import type { Policy } from '../registry/policy.js';
 import { isJsonObject, type RecordKey, recordKey } from '../registry/record.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
-import { patiently } from './edge-scopes.js';
+import { patiently, type Visibility, whenVisible } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { allOwnLines, ownLines, targetEdges, workBlob } from './work.js';
 
@@ -103,7 +102,7 @@ export function manifestActivities({ connections }: Deps) {
       const storage = connections.storage(input.account);
       const hub = connections.hub(input.host);
       const onTarget = await targetEdges(storage, input);
-      const sender = new Sender(hub, Date.now() + input.visible, input.poll);
+      const sender = new Sender(hub, { at: Date.now() + input.visible, poll: input.poll });
       const outcomes: ManifestOutcome[] = [];
       let taken = 0;
       const changes = changesIn(storage, work, workBlob.manifests(pass, partition, chunk));
@@ -222,17 +221,12 @@ class Changed extends Error {}
 /** Sends manifests to one hub. */
 class Sender {
   readonly #hub: Hub;
-  readonly #visibleAt: number;
-  readonly #poll: number;
+  readonly #visible: Visibility;
 
-  /**
-   * @param visibleAt when what an import made must be visible, ms since 1970.
-   * @param poll between two looks, ms.
-   */
-  constructor(hub: Hub, visibleAt: number, poll: number) {
+  /** @param visible of what an import made */
+  constructor(hub: Hub, visible: Visibility) {
     this.#hub = hub;
-    this.#visibleAt = visibleAt;
-    this.#poll = poll;
+    this.#visible = visible;
   }
 
   async send(change: ManifestChange): Promise<ManifestOutcome> {
@@ -242,7 +236,7 @@ class Sender {
     } catch (error) {
       if (error instanceof Changed) return refused(change, explained(CHANGED));
       // Passing faults, and those that are none of the hub's, end the attempt.
-      if (!(error instanceof HubAnswerError) || !REFUSALS.has(error.status)) throw error;
+      if (!(error instanceof HubAnswerError) || !(REFUSALS.has(error.status) || isFull(error))) throw error;
       // Under SAS a hub may not let the modules of a disabled device be touched (facts §1.5).
       const excused = error.status === 401 && !change.enabled;
       return { ...refused(change, explained(error.serviceCode ?? String(error.status))), excused };
@@ -297,15 +291,7 @@ class Sender {
   /** A call about something that an import has just made, or that another manifest is being applied to. */
   async #whenVisible(change: ManifestChange, call: () => Promise<void>): Promise<void> {
     const passing = new Set(change.enabled ? [401, 404, 409] : [404, 409]);
-    for (;;) {
-      try {
-        return await patiently(call);
-      } catch (error) {
-        const waits = error instanceof HubAnswerError && passing.has(error.status);
-        if (!waits || Date.now() >= this.#visibleAt) throw error;
-        await Context.current().sleep(this.#poll);
-      }
-    }
+    await whenVisible(this.#visible, passing, call);
   }
 }
 

@@ -6,7 +6,7 @@ import type { ChangeKind } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable } from '../registry/scopes.js';
-import { BY_REST } from '../registry/waves.js';
+import { isByRest } from '../registry/waves.js';
 import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
 
 /** What a run has sent so far: only its records may be sent again (design §5). */
@@ -25,6 +25,7 @@ export class Own {
    *   rejected then, says nothing of its record any more.
    * @param sentByRest records that were sent by REST.
    * @param twinsByRest those of them of which only the twin was sent.
+   * @param full whether the hub has said that it is full.
    */
   private constructor(
     readonly planned: ReadonlyMap<RecordKey, ChangeKind>,
@@ -34,6 +35,7 @@ export class Own {
     readonly edges: EdgeTable,
     readonly sentByRest: ReadonlySet<RecordKey>,
     readonly twinsByRest: ReadonlySet<RecordKey>,
+    readonly full: boolean,
   ) {}
 
   /** A record of the target as the plan found it. */
@@ -51,8 +53,10 @@ export class Own {
     const sentByRest = new Set<RecordKey>();
     const twinsByRest = new Set<RecordKey>();
     let planned: Map<RecordKey, ChangeKind> | undefined;
+    let full = false;
     for (const pass of passes) {
       const sent = new Map<RecordKey, ChangeKind>();
+      full ||= (await storage.size(work, workBlob.full(pass))) !== null;
       for await (const { name } of storage.list(work, workBlob.changes(pass, partition))) {
         for await (const batch of ownLines(storage, work, name)) {
           for (const text of batch) {
@@ -60,7 +64,7 @@ export class Own {
             const kind = part === 'create' || part === 'delete' ? part : 'update';
             const key = keyOfLine(line);
             sent.set(key, kind);
-            if (!name.endsWith(`/${BY_REST}`)) continue;
+            if (!isByRest(name.slice(name.lastIndexOf('/') + 1))) continue;
             sentByRest.add(key);
             if (part === 'twin') twinsByRest.add(key);
           }
@@ -87,7 +91,7 @@ export class Own {
       }
     }
     const edges = lines.size > 0 ? await edgeTableOf(storage, before) : EdgeTable.of([]);
-    return new Own(planned, rejected, passes.length, lines, edges, sentByRest, twinsByRest);
+    return new Own(planned, rejected, passes.length, lines, edges, sentByRest, twinsByRest, full);
   }
 }
 

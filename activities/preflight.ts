@@ -20,6 +20,7 @@ export interface PreflightAnswer {
   /** Not in histories of 0.1. */
   readonly tier?: string;
   readonly units?: number;
+  readonly rates?: number;
 }
 
 export function preflightActivities({ connections }: Deps) {
@@ -46,7 +47,7 @@ export function preflightActivities({ connections }: Deps) {
           const { maxRecords, tier, units } = connections.hubConfig(host);
           await connections.jobContainers(host, account).check();
           await hub.statistics();
-          return { host, calls: hub.takeCalls(), maxRecords, tier, units };
+          return { host, calls: hub.takeCalls(), maxRecords, tier, units, rates: connections.rates };
         }),
       );
     },

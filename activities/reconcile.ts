@@ -94,7 +94,7 @@ export function reconcileActivities({ connections }: Deps) {
         const level = sourceEdges.levelOf(due.found.record.deviceId);
         const lines =
           due.byRest === true
-            ? byRest(due.found)
+            ? byRest(due.found, level)
             : changesOf(due.found, level, { together, mode: modes.get(key) });
         const makes = (change: Change): boolean =>
           makesKeys(change) || (marked.has(key) && writesKeys(change));

@@ -77,6 +77,8 @@ export const workBlob = {
   edgesListed: (pass: number, wave: string) => `pass-${pass}/edges-listed/${wave}`,
   edgesCreated: (pass: number, wave = '') => `pass-${pass}/edges-created/${wave}`,
   managers: (pass: number, chunk: string) => `pass-${pass}/managers/${chunk}`,
+  /** Written when the hub said during a pass that it is full. */
+  full: (pass: number) => `pass-${pass}/full`,
   rejected: (pass: number, partition: number, chunk = '') =>
     `pass-${pass}/rejected/${pad(partition)}/${chunk}`,
 };
@@ -125,6 +127,20 @@ export async function writeEdges(
   const table = storage.writer(container, EDGES_BLOB);
   for (const row of rows) await table.write(`${JSON.stringify(row)}\n`);
   await table.close();
+}
+
+/** Adds edge devices to such a table of a pass: another attempt, or another chunk, may have written more. */
+export async function addEdges(
+  storage: Storage,
+  container: string,
+  blob: string,
+  seen: ReadonlyMap<string, EdgeRow>,
+): Promise<void> {
+  const before = await edgeRowsOf(storage, container, blob);
+  const rows = new Map([...before.map((row) => [row.id, row] as const), ...seen]);
+  const writer = storage.writer(container, blob);
+  for (const row of rows.values()) await writer.write(`${JSON.stringify(row)}\n`);
+  await writer.close();
 }
 
 export async function edgeRowsOf(storage: Storage, container: string, blob: string): Promise<EdgeRow[]> {

@@ -16,6 +16,8 @@ export interface HubWork {
   readonly views: Hub[];
   /** Calls a second that it may make at most, by host; left out: as many as the hub takes. */
   readonly rates: Readonly<Record<string, number>>;
+  /** Ends its waits for a turn at a hub. */
+  readonly signal: AbortSignal;
 }
 
 /** The piece of work that goes on. */
@@ -38,6 +40,11 @@ export class Connections {
     this.#options = options;
   }
 
+  /** The part of a hub's documented throttles that this worker uses. */
+  get rates(): number {
+    return this.#config.rates;
+  }
+
   /**
    * A view of a hub: views share sockets, but each counts its own calls, so that activities at work at the same time do
    * not take each other's counts.
@@ -48,11 +55,11 @@ export class Connections {
   hub(host: string): Hub {
     let client = this.#hubs.get(host);
     if (client === undefined) {
-      client = openHub(this.hubConfig(host), this.#options);
+      client = openHub(this.hubConfig(host), { rates: this.#config.rates, ...this.#options });
       this.#hubs.set(host, client);
     }
     const work = hubWork.getStore();
-    const view = client.view(work?.rates[host]);
+    const view = client.view({ rate: work?.rates[host], signal: work?.signal });
     work?.views.push(view);
     return view;
   }

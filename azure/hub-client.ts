@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { TokenCredential } from '@azure/identity';
 import iothub, { type Registry } from 'azure-iothub';
 import type { HubConfig } from '../config/model.js';
 import { HubferryError } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { isJsonObject } from '../registry/record.js';
+import { type HubSize, type OperationClass, throttleOf } from '../registry/throttles.js';
 import { HubAgent } from './agent.js';
+import { Budget } from './budget.js';
 import type {
   ConfigurationText,
   DeviceIdentity,
@@ -45,6 +48,10 @@ export interface HubObserver {
   called(host: string, kind: keyof HubCalls): void;
   /** The hub answered with 429. */
   throttled(host: string): void;
+  /** A call that was answered so waits before it is made again. */
+  backsOff(seconds: number): void;
+  /** A call waits for its turn. */
+  waits(host: string, seconds: number): void;
 }
 
 export interface OpenHubOptions {
@@ -55,6 +62,22 @@ export interface OpenHubOptions {
   readonly timeout?: number;
   /** Whose tokens of Microsoft Entra ID are used; left out, those of this process. */
   readonly credential?: TokenCredential;
+  /** The part of the hub's documented throttles that may be used; 1 by default. */
+  readonly rates?: number;
+}
+
+/** How the calls of one piece of work go. */
+export interface Manner {
+  /** Calls a second at most, but for those about jobs; left out: as many as the hub lets through. */
+  readonly rate?: number | undefined;
+  /** Ends its waits for a turn. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A call, and by which throttle it goes. */
+interface Throttled extends HubCall {
+  readonly operation: OperationClass;
+  readonly counts: keyof HubCalls;
 }
 
 /** Whose twin it is: a device's own, or a module's. */
@@ -87,10 +110,15 @@ interface Connection {
   readonly creator: HubAgent;
   /** Spaces the calls of views that are to spare the hub. */
   readonly pace: Pace;
+  /** What is left of the hub's throttles, by class. */
+  readonly budgets: (operation: OperationClass) => Budget;
   readonly observer: HubObserver | null;
 }
 
-function connect(hub: HubConfig, { credential, observer, ...options }: OpenHubOptions): Connection {
+function connect(
+  hub: HubConfig,
+  { credential, observer, rates = 1, ...options }: OpenHubOptions,
+): Connection {
   const agent = new HubAgent(options);
   const credentials = hubCredentials(hub, credential);
   return {
@@ -102,7 +130,17 @@ function connect(hub: HubConfig, { credential, observer, ...options }: OpenHubOp
     registry: credentials.registry(agent),
     creator: new HubAgent({ ...options, keepAlive: false }),
     pace: new Pace(),
+    budgets: budgetsOf({ tier: hub.tier, units: hub.units, rates }),
     observer: observer ?? null,
+  };
+}
+
+function budgetsOf(size: HubSize): Connection['budgets'] {
+  const budgets = new Map<OperationClass, Budget>();
+  return (operation) => {
+    const budget = budgets.get(operation) ?? new Budget(throttleOf(operation, size));
+    budgets.set(operation, budget);
+    return budget;
   };
 }
 
@@ -111,20 +149,19 @@ export class HubClient implements Hub {
   readonly host: string;
   readonly policy: string | null;
   readonly #connection: Connection;
-  readonly #rate: number | undefined;
+  readonly #manner: Manner;
   #calls = NO_CALLS;
 
-  /** @param rate calls a second at most, but for those about jobs; left out: as many as are made */
-  constructor(connection: Connection, rate?: number) {
+  constructor(connection: Connection, manner: Manner = {}) {
     this.host = connection.host;
     this.policy = connection.credentials.policy;
     this.#connection = connection;
-    this.#rate = rate;
+    this.#manner = manner;
   }
 
-  /** The same hub over the same sockets, with counts of its own. @param rate as the constructor's */
-  view(rate?: number): HubClient {
-    return new HubClient(this.#connection, rate);
+  /** The same hub over the same sockets, with counts of its own. */
+  view(manner: Manner = {}): HubClient {
+    return new HubClient(this.#connection, manner);
   }
 
   /** Closes the sockets of all views. */
@@ -139,14 +176,14 @@ export class HubClient implements Hub {
   }
 
   async statistics(): Promise<{ total: number }> {
-    const call = this.#call('count its devices');
-    const answer = await this.#ask(call, 'other', (registry) => registry.getRegistryStatistics());
+    const call = this.#call('count its devices', 'registry');
+    const answer = await this.#ask(call, (registry) => registry.getRegistryStatistics());
     return readStatistics(answer.responseBody) ?? unreadable(call);
   }
 
   async listJobs(): Promise<HubJob[]> {
-    const call = this.#call('list its jobs');
-    const answer = await this.#ask(call, 'jobs', (registry) => registry.listJobs());
+    const call = this.#call('list its jobs', 'jobs');
+    const answer = await this.#ask(call, (registry) => registry.listJobs());
     return readJobs(answer.responseBody) ?? unreadable(call);
   }
 
@@ -154,7 +191,7 @@ export class HubClient implements Hub {
     containerUri: string,
     { excludeKeys, blobName }: { excludeKeys: boolean; blobName?: string },
   ): Promise<HubJob> {
-    return await this.#createJob(this.#call('create an export job'), {
+    return await this.#createJob(this.#call('create an export job', 'jobs'), {
       type: 'export',
       outputBlobContainerUri: containerUri,
       excludeKeysInExport: excludeKeys,
@@ -167,7 +204,7 @@ export class HubClient implements Hub {
     outputUri: string,
     { blobName }: { blobName?: string } = {},
   ): Promise<HubJob> {
-    const call = this.#call('create an import job');
+    const call = this.#call('create an import job', 'jobs');
     this.#guardWrite(call);
     return await this.#createJob(call, {
       type: 'import',
@@ -178,7 +215,7 @@ export class HubClient implements Hub {
   }
 
   /** By our own client: Microsoft's gives no names to blobs (facts §1.8). */
-  async #createJob(call: HubCall, body: Readonly<Record<string, unknown>>): Promise<HubJob> {
+  async #createJob(call: Throttled, body: Readonly<Record<string, unknown>>): Promise<HubJob> {
     const { identity, creator } = this.#connection;
     const storage =
       identity === null
@@ -192,21 +229,21 @@ export class HubClient implements Hub {
       path: path('jobs', 'create'),
       body: { ...body, ...storage },
     };
-    const answer = await this.#rest(call, request, { agent: creator, counts: 'jobs' });
+    const answer = await this.#rest(call, request, creator);
     return readJob(json(call, answer)) ?? unreadable(call);
   }
 
   async getJob(jobId: string): Promise<HubJob | null> {
-    const call = this.#call(`read job ${jobId}`);
-    const asked = this.#ask(call, 'polls', (registry) => registry.getJob(encodeURIComponent(jobId)));
+    const call = this.#call(`read job ${jobId}`, 'jobs', 'polls');
+    const asked = this.#ask(call, (registry) => registry.getJob(encodeURIComponent(jobId)));
     const answer = await missing(asked);
     return answer === null ? null : (readJob(answer) ?? unreadable(call));
   }
 
   async cancelJob(jobId: string): Promise<void> {
     if (!(await this.#isActive(jobId))) return;
-    const call = this.#call(`cancel job ${jobId}`);
-    const asked = this.#ask(call, 'jobs', (registry) => registry.cancelJob(encodeURIComponent(jobId)));
+    const call = this.#call(`cancel job ${jobId}`, 'jobs');
+    const asked = this.#ask(call, (registry) => registry.cancelJob(encodeURIComponent(jobId)));
     await asked.catch(async (error: unknown) => {
       // A job that has ended meanwhile answers with an error (facts §4).
       if (await this.#isActive(jobId)) throw error;
@@ -219,13 +256,24 @@ export class HubClient implements Hub {
   }
 
   async getDevice(deviceId: string): Promise<DeviceIdentity | null> {
-    const call = this.#call(`read device ${deviceId}`);
+    const call = this.#call(`read device ${deviceId}`, 'registry');
     const body = await missing(this.#rest(call, { method: 'GET', path: path('devices', deviceId) }));
     return body === null ? null : (readDevice(json(call, body)) ?? unreadable(call));
   }
 
+  async createDevice(deviceId: string, body: string): Promise<DeviceIdentity> {
+    const call = this.#call(`create device ${deviceId}`, 'registry');
+    this.#guardWrite(call);
+    const answer = await this.#rest(call, {
+      method: 'PUT',
+      path: path('devices', deviceId),
+      body: Buffer.from(body),
+    });
+    return readDevice(json(call, answer)) ?? unreadable(call);
+  }
+
   async putDevice(device: DeviceIdentity, ifMatch: string): Promise<DeviceIdentity> {
-    const call = this.#call(`update device ${device.deviceId}`);
+    const call = this.#call(`update device ${device.deviceId}`, 'registry');
     this.#guardWrite(call);
     const answer = await this.#rest(call, {
       method: 'PUT',
@@ -237,7 +285,7 @@ export class HubClient implements Hub {
   }
 
   async deleteDevice(deviceId: string): Promise<void> {
-    const call = this.#call(`delete device ${deviceId}`);
+    const call = this.#call(`delete device ${deviceId}`, 'registry');
     this.#guardWrite(call);
     await missing(
       this.#rest(call, {
@@ -250,14 +298,14 @@ export class HubClient implements Hub {
   }
 
   async getModule(deviceId: string, moduleId: string): Promise<ModuleIdentity | null> {
-    const call = this.#call(`read module ${deviceId}/${moduleId}`);
+    const call = this.#call(`read module ${deviceId}/${moduleId}`, 'registry');
     const request: RestRequest = { method: 'GET', path: path('devices', deviceId, 'modules', moduleId) };
     const body = await missing(this.#rest(call, request));
     return body === null ? null : (readModule(json(call, body)) ?? unreadable(call));
   }
 
   async listModules(deviceId: string): Promise<ModuleIdentity[] | null> {
-    const call = this.#call(`list the modules of ${deviceId}`);
+    const call = this.#call(`list the modules of ${deviceId}`, 'registry');
     const request: RestRequest = { method: 'GET', path: path('devices', deviceId, 'modules') };
     const body = await missing(this.#rest(call, request));
     return body === null ? null : (readModules(json(call, body)) ?? unreadable(call));
@@ -268,7 +316,10 @@ export class HubClient implements Hub {
     body: string,
     ifMatch: string | null,
   ): Promise<ModuleIdentity> {
-    const call = this.#call(`${ifMatch === null ? 'create' : 'update'} module ${deviceId}/${moduleId}`);
+    const call = this.#call(
+      `${ifMatch === null ? 'create' : 'update'} module ${deviceId}/${moduleId}`,
+      'registry',
+    );
     this.#guardWrite(call);
     const answer = await this.#rest(call, {
       method: 'PUT',
@@ -295,7 +346,7 @@ export class HubClient implements Hub {
   ): Promise<void> {
     const ids = moduleId === null ? [deviceId] : [deviceId, 'modules', moduleId];
     const name = moduleId === null ? deviceId : `${deviceId}/${moduleId}`;
-    const call = this.#call(`${method === 'PUT' ? 'replace' : 'change'} the twin of ${name}`);
+    const call = this.#call(`${method === 'PUT' ? 'replace' : 'change'} the twin of ${name}`, 'twinWrites');
     this.#guardWrite(call);
     await this.#rest(call, {
       method,
@@ -306,7 +357,7 @@ export class HubClient implements Hub {
   }
 
   async applyConfiguration(deviceId: string, body: string): Promise<void> {
-    const call = this.#call(`apply a manifest to ${deviceId}`);
+    const call = this.#call(`apply a manifest to ${deviceId}`, 'configurations');
     this.#guardWrite(call);
     await this.#rest(call, {
       method: 'POST',
@@ -320,6 +371,7 @@ export class HubClient implements Hub {
     const ids = moduleId === undefined ? [deviceId] : [deviceId, 'modules', moduleId];
     const call = this.#call(
       `read the twin of ${moduleId === undefined ? deviceId : `${deviceId}/${moduleId}`}`,
+      'twinReads',
     );
     const body = await missing(this.#rest(call, { method: 'GET', path: path('twins', ...ids) }));
     if (body === null) return null;
@@ -331,7 +383,7 @@ export class HubClient implements Hub {
     text: string,
     { pageSize = PAGE_SIZE, each = (ask) => ask() }: QueryOptions = {},
   ): AsyncGenerator<readonly Record<string, unknown>[]> {
-    const call = this.#call('run a query');
+    const call = this.#call('run a query', 'queries');
     let continuation: string | undefined;
     do {
       const request: RestRequest = {
@@ -352,7 +404,7 @@ export class HubClient implements Hub {
   }
 
   async listConfigurations(): Promise<ConfigurationText[] | null> {
-    const call = this.#call('list its configurations');
+    const call = this.#call('list its configurations', 'configurations');
     const answer = await answered(
       this.#rest(call, { method: 'GET', path: path('configurations') }),
       NOT_OFFERED,
@@ -361,13 +413,16 @@ export class HubClient implements Hub {
   }
 
   async getConfiguration(id: string): Promise<ConfigurationText | null> {
-    const call = this.#call(`read configuration ${id}`);
+    const call = this.#call(`read configuration ${id}`, 'configurations');
     const answer = await missing(this.#rest(call, { method: 'GET', path: path('configurations', id) }));
     return answer === null ? null : (readConfiguration(answer.text) ?? unreadable(call));
   }
 
   async putConfiguration(id: string, body: string, ifMatch: string | null): Promise<ConfigurationText> {
-    const call = this.#call(`${ifMatch === null ? 'create' : 'update'} configuration ${id}`);
+    const call = this.#call(
+      `${ifMatch === null ? 'create' : 'update'} configuration ${id}`,
+      'configurations',
+    );
     this.#guardWrite(call);
     const answer = await this.#rest(call, {
       method: 'PUT',
@@ -379,7 +434,7 @@ export class HubClient implements Hub {
   }
 
   async deleteConfiguration(id: string, ifMatch: string): Promise<void> {
-    const call = this.#call(`delete configuration ${id}`);
+    const call = this.#call(`delete configuration ${id}`, 'configurations');
     this.#guardWrite(call);
     await this.#rest(call, {
       method: 'DELETE',
@@ -390,7 +445,7 @@ export class HubClient implements Hub {
 
   async probeWrite(): Promise<void> {
     const deviceId = `hubferry-probe-${randomUUID()}`;
-    const call = this.#call('write devices');
+    const call = this.#call('write devices', 'registry');
     this.#guardWrite(call);
     // An update of a device that is not there, and with an ETag that none has, in case a hub takes "*" for "create".
     const answer = await answered(
@@ -435,22 +490,17 @@ export class HubClient implements Hub {
   }
 
   /** A call of Microsoft's client. */
-  async #ask<T>(call: HubCall, kind: keyof HubCalls, run: (registry: Registry) => Promise<T>): Promise<T> {
-    this.#count(kind);
-    try {
-      return await callRegistry(call, () => run(this.#connection.registry));
-    } catch (error) {
-      if (error instanceof HubAnswerError) this.#observe(error.status);
-      throw error;
-    }
+  async #ask<T>(call: Throttled, run: (registry: Registry) => Promise<T>): Promise<T> {
+    return await this.#inTurn(call, () => callRegistry(call, () => run(this.#connection.registry)));
   }
 
-  #observe(status: number): void {
-    if (status === THROTTLED) this.#connection.observer?.throttled(this.host);
-  }
-
-  #call(what: string): HubCall {
-    return { host: this.host, policy: this.policy, what };
+  /** @param counts left out: by the class of the operation */
+  #call(
+    what: string,
+    operation: OperationClass,
+    counts: keyof HubCalls = operation === 'jobs' ? 'jobs' : 'other',
+  ): Throttled {
+    return { host: this.host, policy: this.policy, what, operation, counts };
   }
 
   #guardWrite({ what }: HubCall): void {
@@ -463,22 +513,74 @@ export class HubClient implements Hub {
 
   /** A call of our own client that ends with a status below 300. */
   async #rest(
-    call: HubCall,
+    call: Throttled,
     request: RestRequest,
-    { agent = this.#connection.agent, counts = 'other' }: { agent?: HubAgent; counts?: keyof HubCalls } = {},
+    agent: HubAgent = this.#connection.agent,
   ): Promise<RestAnswer> {
-    const { credentials, pace } = this.#connection;
-    if (counts === 'other') await pace.turn(this.#rate);
-    this.#count(counts);
+    const { credentials } = this.#connection;
     const options = { host: credentials.host, agent, authorize: credentials.authorize };
-    const answer = await callRest(options, request).catch((error: unknown) => {
-      throw hubSilentError(call, error);
+    return await this.#inTurn(call, async () => {
+      const answer = await callRest(options, request).catch((error: unknown) => {
+        throw hubSilentError(call, error);
+      });
+      if (answer.status >= 300 || answer.status < 200) throw hubAnswerError(call, answer);
+      return answer;
     });
-    this.#observe(answer.status);
-    if (answer.status >= 300 || answer.status < 200) throw hubAnswerError(call, answer);
-    return answer;
+  }
+
+  /**
+   * Makes a call when it is its turn, and again when the hub refused it for there being too many: it was not carried out,
+   * so that nothing is done twice.
+   */
+  async #inTurn<T>(call: Throttled, make: () => Promise<T>): Promise<T> {
+    const { budgets, observer } = this.#connection;
+    const budget = budgets(call.operation);
+    for (let tries = 0; ; tries++) {
+      await this.#turn(call, budget);
+      const sentAt = performance.now();
+      this.#count(call.counts);
+      try {
+        const answer = await make();
+        budget.served();
+        return answer;
+      } catch (error) {
+        if (!(error instanceof HubAnswerError)) throw error;
+        if (error.status !== THROTTLED) throw error;
+        observer?.throttled(this.host);
+        budget.refused(sentAt);
+        if (tries === RETRIES) throw error;
+        const asked = Math.min(error.retryAfter ?? 0, LONGEST_RETRY_AFTER);
+        const wait = Math.max(asked, budget.backOff(tries));
+        observer?.backsOff(wait / 1000);
+        await this.#pause(wait);
+      }
+    }
+  }
+
+  async #turn({ operation }: Throttled, budget: Budget): Promise<void> {
+    const rate = operation === 'jobs' ? undefined : this.#manner.rate;
+    const wait = Math.max(this.#connection.pace.wait(rate), budget.take());
+    if (wait === 0) return;
+    this.#connection.observer?.waits(this.host, wait / 1000);
+    try {
+      await this.#pause(wait);
+    } catch (error) {
+      budget.giveBack();
+      throw error;
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#manner;
+    await pause(ms, undefined, signal === undefined ? {} : { signal });
   }
 }
+
+/** How often a call that was refused with 429 is made again, before whoever made it is told. */
+const RETRIES = 4;
+
+/** The longest wait that an answer may ask for, ms. Hubs ask for none (facts §5), proxies on the way may. */
+const LONGEST_RETRY_AFTER = 60_000;
 
 /** The status by which a hub asks for fewer calls. */
 const THROTTLED = 429;

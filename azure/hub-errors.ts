@@ -27,12 +27,24 @@ export class HubAnswerError extends HubferryError {
   readonly status: number;
   /** The service's own name for the fault, such as `DeviceNotFound`; its number where it gave no name; else null. */
   readonly serviceCode: string | null;
+  /** For how long it asks for no further call, ms; null: it does not say. */
+  readonly retryAfter: number | null;
 
-  constructor(code: ErrorCode, message: string, status: number, serviceCode: string | null) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    { status, serviceCode, retryAfter }: Pick<HubAnswerError, 'status' | 'serviceCode' | 'retryAfter'>,
+  ) {
     super(code, message);
     this.status = status;
     this.serviceCode = serviceCode;
+    this.retryAfter = retryAfter;
   }
+}
+
+/** Whether the hub has no room for what it was given. */
+export function isFull(error: unknown): boolean {
+  return error instanceof HubAnswerError && error.serviceCode === 'IotHubQuotaExceeded';
 }
 
 /** The codes that decide, by number: the second envelope and the text of some faults give no name. */
@@ -71,12 +83,19 @@ export function hubAnswerError(call: HubCall, refusal: HubRefusal): HubAnswerErr
   const labels = [name, `HTTP ${status}`].filter((label) => label !== null).join(', ');
   const [who, role] = code === 'HUB_UNAUTHORIZED' ? rightsOf(call) : ['', ''];
   const said = words === '' ? '' : `: ${words}`;
-  return new HubAnswerError(
-    code,
-    `${call.host}${who} cannot ${call.what} (${labels})${said}${role}`,
+  return new HubAnswerError(code, `${call.host}${who} cannot ${call.what} (${labels})${said}${role}`, {
     status,
-    name,
-  );
+    serviceCode: name,
+    retryAfter: readRetryAfter(refusal),
+  });
+}
+
+/** Seconds, or a date. */
+function readRetryAfter({ headers }: HubRefusal): number | null {
+  const text = headers['retry-after'];
+  if (text === undefined) return null;
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return ms > 0 ? ms : null;
 }
 
 /** Who was refused, and what they lack where that can be told. */

@@ -93,6 +93,14 @@ export interface Hub {
   /** Null if there is none. */
   getDevice(deviceId: string): Promise<DeviceIdentity | null>;
   /**
+   * Creates a device.
+   *
+   * @param body its members as JSON text, so that nothing in it is printed anew
+   * @returns what the hub made of it
+   * @throws HubAnswerError with status 409 if it is there, 403 if the hub is full; HUB_READ_ONLY
+   */
+  createDevice(deviceId: string, body: string): Promise<DeviceIdentity>;
+  /**
    * Replaces an existing device.
    *
    * @param ifMatch the ETag it must have, quoted or not; `*` for any

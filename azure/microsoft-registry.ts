@@ -58,7 +58,7 @@ function refusalOf(error: unknown): HubRefusal | null {
   const { statusCode, headers } = error['response'];
   if (typeof statusCode !== 'number' || !isJsonObject(headers)) return null;
   const text = typeof error['responseBody'] === 'string' ? error['responseBody'] : '';
-  const told = ['iothub-errorcode', 'content-type'].flatMap((name) => {
+  const told = ['iothub-errorcode', 'content-type', 'retry-after'].flatMap((name) => {
     const value = headers[name];
     return typeof value === 'string' ? [[name, value]] : [];
   });

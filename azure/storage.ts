@@ -36,7 +36,7 @@ import type {
 } from './storage-port.js';
 import { deadline, storageTransport } from './storage-transport.js';
 
-export type { BlobPlace, BlobWriter, GrantedAccess, GrantName, Storage } from './storage-port.js';
+export type { BlobPlace, BlobWriter, Custody, GrantedAccess, GrantName, Storage } from './storage-port.js';
 
 export interface OpenStorageOptions {
   /** Certificates to trust instead of the system's and NODE_EXTRA_CA_CERTS; not through a proxy. */

@@ -33,10 +33,10 @@ export async function saveNewKeys(config: Config, run: string, file = fileOf(run
     for await (const chunk of chunks) await handle.write(chunk);
     await handle.sync();
   } catch (error) {
-    if (error instanceof HubferryError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
     // Half a file would be taken for a whole one.
     if (handle !== undefined) await rm(file, { force: true });
+    if (error instanceof HubferryError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
     throw new HubferryError('KEYS_NOT_SAVED', `The new keys cannot be saved in ${file} (${code}).`);
   } finally {
     await handle?.close();

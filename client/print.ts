@@ -11,6 +11,7 @@ import {
   KINDS,
   ledgerRows,
   masked,
+  mendingOf,
   partsOf,
   type RunError,
   VERIFY_TERMS,
@@ -108,7 +109,11 @@ export function reportText(report: RunReport, width = 80, samples: readonly Plan
   if (report.differences) lines.push(...fold(`  differences ${report.differences}`, width));
   for (const [host, rate] of Object.entries(report.rates ?? {}))
     lines.push(...fold(`  throttled ${host}, ${rate} a second`, width));
-  if (report.parked) lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
+  if (report.parked) {
+    const mending = mendingOf(report.parked);
+    if (mending !== null) lines.push(...fold(`  what to do: ${mending}`, width, 4));
+    lines.push(...fold(`  to go on: ${wayOn(report, report.parked)}`, width, 4));
+  }
   return joined(lines);
 }
 

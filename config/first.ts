@@ -90,7 +90,7 @@ export function firstConfig(first: FirstConfig): string {
           ]
         : ['    # Asked under Microsoft Entra ID, see docs/identity.md.', `    hostName: ${access.address}`]),
       `    readOnly: ${readOnly}`,
-      '    # tier: S1 # with `units`, for the estimate of a plan’s time',
+      '    # tier: S1 # with `units` it says how many calls the hub takes',
       '    # units: 1',
     ]),
     '',

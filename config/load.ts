@@ -67,13 +67,15 @@ export function parseConfig(
     written.settings.keyId,
     (words) => new HubferryError('CONFIG_INVALID', `${source.where(['settings', 'keyId'])}: ${words}`),
   );
-  const hash = hashOf({ hubs: [...hubs.values()], storage, temporal, metricsAddress, ...keys }, env);
+  const { rates } = written.settings;
+  const hash = hashOf({ hubs: [...hubs.values()], storage, temporal, metricsAddress, rates, ...keys }, env);
   const {
     metricsPort: _,
+    rates: _rates,
     keyId: _keyId,
     ...settings
   } = check(override(value, overrides), source, overrides).settings;
-  return { hash, hubs, storage, temporal, settings, metricsAddress, ...keys };
+  return { hash, hubs, storage, temporal, settings, metricsAddress, rates, ...keys };
 }
 
 function readText(path: string): string {
@@ -159,7 +161,7 @@ function connectionAt<T>(path: Path, source: YamlSource, read: () => T, hint?: s
 type Hashed = Omit<Config, 'path' | 'hash' | 'hubs' | 'settings'> & { readonly hubs: readonly HubConfig[] };
 
 function hashOf(config: Hashed, env: NodeJS.ProcessEnv): string {
-  const { hubs, storage, temporal, metricsAddress: metrics, keys, keyId } = config;
+  const { hubs, storage, temporal, metricsAddress: metrics, rates, keys, keyId } = config;
   const byAlias = hubs.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
   const byId = keys.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const signsIn =
@@ -172,6 +174,7 @@ function hashOf(config: Hashed, env: NodeJS.ProcessEnv): string {
         temporal,
         ...(signsIn ? [sha256(identityOf(env))] : []),
         ...(metrics === null ? [] : [{ metrics }]),
+        ...(rates === 1 ? [] : [{ rates }]),
         ...(keys.length === 0 ? [] : [{ keys: byId, keyId }]),
       ],
       (name, value: unknown) =>

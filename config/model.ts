@@ -101,6 +101,8 @@ export interface Config {
   readonly keyId: string | null;
   /** Where a worker serves its metrics, `address:port`; null: nowhere. It concerns that process only, and no run. */
   readonly metricsAddress: string | null;
+  /** The part of the documented throttles of hubs that a worker uses. It concerns that process only, and no run. */
+  readonly rates: number;
 }
 
 /** The hub of an alias. @throws HubferryError HUB_UNKNOWN, with the aliases there are. */

@@ -16,6 +16,10 @@ const NOT_OF_A_RUN: Readonly<Record<string, readonly [string, string]>> = {
     'this belongs to the worker’s process, not to a command',
     'Write it into the configuration, or use `hubferry worker --metrics-port`.',
   ],
+  'settings.rates': [
+    'this belongs to the worker’s process, not to a command',
+    'Write it into the configuration; `hubferry throttle` slows one run.',
+  ],
   'settings.keyId': [
     'worker and commands go by their configuration',
     'Write it into the configuration of worker and commands.',

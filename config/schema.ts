@@ -54,7 +54,7 @@ const hubMembers = z.strictObject({
   tier: z
     .enum(TIERS)
     .default('S1')
-    .describe('Of the hub, with `units`. The estimate of a plan’s time depends on them.'),
+    .describe('Of the hub. It says, with `units`, how many calls the hub takes.'),
   units: z.int().min(1).max(200).default(1),
   // The documented limit for devices plus modules, on every paid tier.
   maxRecords: z.int().min(1).default(1_000_000).describe('Devices plus modules that the hub takes.'),

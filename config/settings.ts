@@ -52,6 +52,10 @@ export const settingsSchema = z.strictObject({
     .describe('How often a running job is looked at.'),
   // A stranger's job is over when it is over; asking four times a minute costs 4 % of one S1 unit's job calls.
   slotWait: duration.prefault('15s').describe('Wait before a hub whose slot is taken is tried again.'),
+  // Longer than most outages of a cloud service and any restart of ours, short enough that somebody is told the same day.
+  patience: duration
+    .prefault('1h')
+    .describe('How long a fault that may pass is tried again before the run rests.'),
   // 1,000,000 records at the documented 70 devices/s take 4 h; three times that is not slow but stuck.
   jobDeadline: duration.prefault('12h').describe('A job that runs longer than this counts as stuck.'),
   // The documented 4 h of the largest job plus half: it ends well even if no worker lives to extend its access. It is
@@ -77,6 +81,13 @@ export const settingsSchema = z.strictObject({
   metricsPort: metricsAddress
     .optional()
     .describe('Where a worker serves metrics: a port of this machine, or address:port. Left out: nowhere.'),
+  // Of a worker, too: all its runs share what a hub lets through.
+  rates: z
+    .number()
+    .gt(0)
+    .max(1_000)
+    .prefault(1)
+    .describe('The part of the documented throttles of a hub that each worker uses, such as 0.5.'),
   // Not of a run but of each process: one that starts a run may seal with another key than the worker that goes on.
   keyId: z
     .string()

@@ -20,7 +20,7 @@ const DEVICES = 5000;
 const QUICK_TAKEOVER = ['--sticky', '2'];
 
 /** Waits in milliseconds instead of seconds: a demo's hubs are on this machine. */
-const SETTINGS = `{ chunkLines: ${CHUNK_LINES}, settle: 200ms, heartbeat: 2s, slotWait: 200ms, poll: { first: 100ms, max: 1s }, edgePoll: 200ms }`;
+const SETTINGS = `{ chunkLines: ${CHUNK_LINES}, settle: 200ms, heartbeat: 2s, slotWait: 200ms, poll: { first: 100ms, max: 1s }, edgePoll: 200ms, rates: 1000 }`;
 
 /** Warnings of a run that sent some lines more than once. */
 const SENT_AGAIN: readonly string[] = ['REPAIR_ROUND', 'SENDING_STOPPED'];

@@ -5,7 +5,7 @@ import { type ImportMode, isTwinMode } from './modes.js';
 import { lineIsToGenerate, withKeptKeys } from './new-keys.js';
 import type { Comparison } from './reconcile.js';
 import type { RegistryRecord } from './record.js';
-import { BY_REST, DELETES, DEVICES, MODULE_UPDATES, TWINS, type Wave, waveOf } from './waves.js';
+import { BY_REST, DELETES, DEVICES, MODULE_UPDATES, restWaveOf, TWINS, type Wave, waveOf } from './waves.js';
 
 /**
  * What one line of a plan's change stream does. An update of identity and twin is two lines, of two jobs; `whole` is both
@@ -100,8 +100,10 @@ export function changesOf(
 /** The same change as a call to the hub's REST API, where an import did not take it as it was meant. */
 export function byRest(
   comparison: Extract<Comparison, { kind: 'missing' | 'different' }>,
+  edgeLevel: number,
 ): { readonly wave: Wave; readonly change: Change }[] {
-  return changesOf(comparison, 0).map(({ change }) => ({ wave: BY_REST, change }));
+  const wave = comparison.kind === 'missing' ? restWaveOf(comparison.record, edgeLevel) : BY_REST;
+  return changesOf(comparison, edgeLevel).map(({ change }) => ({ wave, change }));
 }
 
 /** Whether sending this change makes keys. */
@@ -165,8 +167,15 @@ function placement(
 
 const quote = (eTag: string | null): string => JSON.stringify(eTag ?? '');
 
-/** The parts of a desired line as a REST call takes them, byte for byte: identity and twin. */
-export function restBodies({ line }: Change): {
+/**
+ * The parts of a desired line as a REST call takes them, byte for byte: identity and twin.
+ *
+ * @param scope the target's current scope of its parent; null where it has none
+ */
+export function restBodies(
+  { line }: Change,
+  scope: string | null = null,
+): {
   readonly record: RegistryRecord;
   readonly parent: string | null;
   readonly identity: string;
@@ -183,10 +192,12 @@ export function restBodies({ line }: Change): {
   const { deviceId, moduleId } = record;
   const ids = JSON.stringify(moduleId === null ? { deviceId } : { deviceId, moduleId });
   // A module has no status of its own (facts §1.3), which every line of an import must have all the same.
-  const own = text(
+  const identity = text(
     (name) =>
       !TWIN.has(name) && name !== 'id' && name !== 'moduleId' && (moduleId === null || name !== 'status'),
   );
+  const placed = scope === null ? [] : placement(rest, parent, () => scope);
+  const own = [identity, ...placed].filter((part) => part !== '').join(',');
   return {
     record,
     parent,

@@ -74,6 +74,12 @@ export function mayBeThere(code: string): boolean {
   return mayPass(code) || MAYBE_THERE.has(Number(code));
 }
 
+/**
+ * The hub has no room, or thinks so: near its limit it may refuse the lines of imports, while it still takes single
+ * devices (facts §3.1).
+ */
+export const FULL = '403002';
+
 /** Codes with which a hub may refuse a kind of line as such: it cannot read it, or does not offer it in imports. */
 const KIND_REFUSED = new Set(['400000', '400003', '400012', '405103', 'ImportDevicesNotSupported']);
 

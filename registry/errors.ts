@@ -4,13 +4,20 @@ export interface ErrorInfo {
   readonly exit: 1 | 2 | 130;
   /** Whether trying the same call again can help: decides the retry policy of activities. */
   readonly retryable: boolean;
+  /**
+   * Whether a run that meets it in the middle rests until somebody has mended it, and then tries the same step again:
+   * where waiting, or an act outside of hubferry, can help. All others end a run at once.
+   */
+  readonly parks: boolean;
   /** What the user can do about it. */
   readonly hint: string;
 }
 
-const usage = (hint: string): ErrorInfo => ({ exit: 2, retryable: false, hint });
-const final = (hint: string): ErrorInfo => ({ exit: 1, retryable: false, hint });
-const passing = (hint: string): ErrorInfo => ({ exit: 1, retryable: true, hint });
+const usage = (hint: string): ErrorInfo => ({ exit: 2, retryable: false, parks: false, hint });
+const final = (hint: string): ErrorInfo => ({ exit: 1, retryable: false, parks: false, hint });
+const passing = (hint: string): ErrorInfo => ({ exit: 1, retryable: true, parks: true, hint });
+/** Trying again helps only when somebody has done what the hint says. */
+const mendable = (hint: string): ErrorInfo => ({ exit: 1, retryable: false, parks: true, hint });
 
 /** Every code that can reach a user. */
 export const ERRORS = {
@@ -36,41 +43,41 @@ export const ERRORS = {
   ),
   OTHER_CONFIGURATION: usage('Wait for its runs to end, run `hubferry down` there, or set HUBFERRY_HOME.'),
 
-  HUB_UNAUTHORIZED: final(
+  HUB_UNAUTHORIZED: mendable(
     'Check key and policy (iothubowner has all rights), or the identity’s role (IoT Hub Data Contributor).',
   ),
   HUB_UNREACHABLE: passing('Check the host name, the network and, for a private CA, NODE_EXTRA_CA_CERTS.'),
-  HUB_UNTRUSTED: final(
+  HUB_UNTRUSTED: mendable(
     'If the hub has a private CA, name its certificate file in NODE_EXTRA_CA_CERTS; otherwise check the host name.',
   ),
   HUB_THROTTLED: passing('Look for other tools that use this hub; run the same command again later.'),
   HUB_UNAVAILABLE: passing('Run the same command again later; if it stays, ask whoever runs the hub.'),
   HUB_REFUSED: final('The hub refuses this request as it is; its code and words are in the message.'),
   HUB_SLOT_TAKEN: passing('Another import or export job runs on this hub; a hub runs one at a time.'),
-  HUB_NOT_CONFIGURED_HERE: final(
+  HUB_NOT_CONFIGURED_HERE: mendable(
     'The worker that runs this has no credentials for the hub: add it to that worker’s configuration.',
   ),
-  CONTAINER_REFUSED: final(
+  CONTAINER_REFUSED: mendable(
     'Check that the hub can reach the storage account, and with `identity` that its identity has a role there.',
   ),
   HUB_ROLE_PENDING: passing('A new role needs up to half a minute to work; it is tried for two minutes.'),
-  HUB_HAS_NO_IDENTITY: final(
+  HUB_HAS_NO_IDENTITY: mendable(
     'Switch the hub’s managed identity on, or remove `identity` from its configuration.',
   ),
   SIGN_IN_FAILED: passing(
     'Give the worker an identity: a managed one, AZURE_… in its environment, or `az login`; see docs/identity.md.',
   ),
-  KEY_UNKNOWN: final(
+  KEY_UNKNOWN: mendable(
     'Add the key to `keys:` of this process’s configuration; keep old keys there while anything needs them.',
   ),
-  KEY_MISMATCH: final('Give every process the same key under this id; a new key needs a new id.'),
+  KEY_MISMATCH: mendable('Give every process the same key under this id; a new key needs a new id.'),
   KEY_VAULT_UNREACHABLE: passing(
     'Check the vault’s address in `keys:`, the network and the vault’s firewall.',
   ),
-  KEY_VAULT_UNAUTHORIZED: final(
+  KEY_VAULT_UNAUTHORIZED: mendable(
     'Give the identity of this process the role Key Vault Secrets User at the vault.',
   ),
-  KEY_VAULT_NO_KEY: final(
+  KEY_VAULT_NO_KEY: mendable(
     'Store base64 of 32 random bytes as that secret (`openssl rand -base64 32`), or correct its name.',
   ),
   STORAGE_UNREACHABLE: passing('Check the storage account’s address and the network.'),
@@ -80,18 +87,18 @@ export const ERRORS = {
   SEAL_BROKEN: final(
     'Somebody changed or cut it. Of a snapshot, take a new one; otherwise run the same command again.',
   ),
-  STORAGE_UNAUTHORIZED: final(
+  STORAGE_UNAUTHORIZED: mendable(
     'Check the storage account’s key, or the identity’s role (Storage Blob Data Contributor).',
   ),
   STORAGE_REFUSED: final('The storage account refuses this request; its code is in the message.'),
-  CONTAINERS_NOT_ALLOWED: final(
+  CONTAINERS_NOT_ALLOWED: mendable(
     'Allow it to make containers, or name ones made beforehand: storage.container, and container of every hub.',
   ),
   LEASE_REFUSED: final(
     'The account must let blobs be leased: use a standard blob account, and a role or SAS that may write.',
   ),
-  STORAGE_CONTAINER_MISSING: final('Make the container, or correct its name in the configuration.'),
-  STORAGE_NOT_CONFIGURED_HERE: final(
+  STORAGE_CONTAINER_MISSING: mendable('Make the container, or correct its name in the configuration.'),
+  STORAGE_NOT_CONFIGURED_HERE: mendable(
     'The worker that runs this is configured for another storage account, or another container in it.',
   ),
 
@@ -101,7 +108,7 @@ export const ERRORS = {
   ),
   TOO_MANY_DELETES: final('Look at the plan; --max-delete N allows more.'),
   DELETES_UNSAFE: final('Run it with --extra keep, or look why the snapshot is not whole.'),
-  TARGET_BUSY: final(
+  TARGET_BUSY: mendable(
     'Wait for that run (`hubferry list`), or cancel it; `hubferry gc` frees what a lost run holds.',
   ),
   REFUSED_UNDER_STRICT: final('Correct the named records in the source, or run without --strict.'),
@@ -120,7 +127,7 @@ export const ERRORS = {
   SNAPSHOT_DUPLICATE: final('The snapshot is damaged; take a new one.'),
   SNAPSHOT_DAMAGED: final('The snapshot is not what was taken; take a new one.'),
   SNAPSHOT_CUT: final('The snapshot ends inside a line; take a new one.'),
-  JOB_FAILED: final(
+  JOB_FAILED: mendable(
     'The hub’s job did not end well; its reason is in the message. Run the same command again.',
   ),
   PLAN_STALE: final('The target changed since the plan was made. Run the same command again.'),
@@ -154,7 +161,7 @@ export const ERRORS = {
     'Counts do not add up, so nothing can be proven. Please report this with the run’s report.',
   ),
 
-  TEMPORAL_UNREACHABLE: final(
+  TEMPORAL_UNREACHABLE: mendable(
     'Check `temporal.address`. Without one, run `hubferry down`, then the command again.',
   ),
   NO_WORKER: final('Start `hubferry worker`, or leave `temporal:` out for the embedded server.'),
@@ -164,7 +171,7 @@ export const ERRORS = {
     'Give each worker of a machine a port of its own: settings.metricsPort, or --metrics-port.',
   ),
   EMBEDDED_FAILED: final('Look at the log named in the message.'),
-  STEP_TIMED_OUT: final(
+  STEP_TIMED_OUT: mendable(
     'Look at the workers (is one on the transfer queue?), then run the same command again.',
   ),
   SCHEDULE_EXISTS: final('Use another name, or `hubferry schedule delete NAME` first.'),
@@ -174,7 +181,7 @@ export const ERRORS = {
   KEYS_NOT_FOUND: final('Only runs with a rule that makes keys have any, until they are fetched.'),
   KEYS_NOT_SAVED: final('Name another file with --keys-out; the keys are still in storage.'),
   REPORT_NOT_SAVED: final('Name another folder with --out; the report stays in storage.'),
-  INTERRUPTED: { exit: 130, retryable: false, hint: 'The same command starts again.' },
+  INTERRUPTED: { exit: 130, retryable: false, parks: false, hint: 'The same command starts again.' },
   INTERNAL: final('This is a bug in hubferry. Please report it.'),
 } as const satisfies Record<string, ErrorInfo>;
 

@@ -1,10 +1,5 @@
+import { type HubSize, type OperationClass, throttleOf } from './throttles.js';
 import { type Chunk, cutChunks, isEdgeWave, type Wave } from './waves.js';
-
-/** Of a hub, as its configuration says; they decide its throttles. */
-export interface HubSize {
-  readonly tier: string;
-  readonly units: number;
-}
 
 /** What a plan sends, as far as its time depends on it. */
 export interface Workload {
@@ -55,13 +50,6 @@ export interface Work {
 /** Records a second that a job carries (Microsoft's migration guide: 2 h for 500,000; facts §4). */
 const RECORDS_PER_SECOND = 70;
 
-/** Calls about configurations and deployments that a unit takes in a minute, in every tier (facts §5). */
-const CONFIGURATION_CALLS = 20;
-
-/** Queries that a unit takes in a minute: in the third size of a tier, and in all others (facts §5). */
-const MANY_QUERIES = 1000;
-const FEW_QUERIES = 20;
-
 /** Rows of one page of a query. */
 const PAGE = 1000;
 
@@ -71,7 +59,7 @@ const PAGE = 1000;
  *
  * `applyConfigurationContent` is taken to be a configuration call, the slower of the two classes it may be in (facts §5).
  */
-export function workOf(load: Workload, { tier, units }: HubSize, measured: MeasuredExports): Work {
+export function workOf(load: Workload, size: HubSize, measured: MeasuredExports): Work {
   const waves = load.waves.map(({ wave, linesPerPartition }) => {
     const chunks: readonly Chunk[] = cutChunks(wave, linesPerPartition, load.chunkLines);
     return { wave, lines: chunks.reduce((sum, { lines }) => sum + lines, 0), jobs: chunks.length };
@@ -94,13 +82,15 @@ export function workOf(load: Workload, { tier, units }: HubSize, measured: Measu
     imports: lines / RECORDS_PER_SECOND,
     exports: exports * (load.arriving / rate + load.settle / 1000),
     calls:
-      minutes(load.manifests + configurations, CONFIGURATION_CALLS * units) +
-      minutes(scopes, (tier.endsWith('3') ? MANY_QUERIES : FEW_QUERIES) * units),
+      secondsOf(load.manifests + configurations, 'configurations', size) + secondsOf(scopes, 'queries', size),
   };
   const total = seconds.imports + seconds.exports + seconds.calls;
   const exportRate = isMeasured ? 'measured' : 'documented';
   return { waves, exports, calls, seconds: { ...seconds, total, exportRate } };
 }
 
-/** Seconds that so many calls take at so many a minute. */
-const minutes = (calls: number, perMinute: number): number => (calls / perMinute) * 60;
+/** Seconds that so many calls of a class take. */
+function secondsOf(count: number, operation: OperationClass, size: HubSize): number {
+  const { calls, seconds } = throttleOf(operation, size);
+  return (count / calls) * seconds;
+}

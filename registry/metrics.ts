@@ -11,8 +11,8 @@ export interface MetricInfo {
 /** From a job of a few records to the deadline of the largest one (`settings.jobDeadline`, 12 h). */
 const JOB_BUCKETS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200];
 
-/** The waits between tries are 1 s to 30 s. */
-const WAIT_BUCKETS = [1, 2, 4, 8, 15, 30];
+/** The waits between tries are up to 30 s, those for a turn may be longer. */
+const WAIT_BUCKETS = [0.1, 0.5, 1, 2, 4, 8, 15, 30, 60, 120];
 
 /** By name; Prometheus shows counters with `_total` behind it. */
 export const METRICS = {
@@ -51,6 +51,12 @@ export const METRICS = {
     kind: 'histogram',
     labels: ['code'],
     description: 'Waits of an activity in its place, before a call is tried again.',
+    buckets: WAIT_BUCKETS,
+  },
+  hubferry_turn_seconds: {
+    kind: 'histogram',
+    labels: ['hub'],
+    description: 'Waits of calls for their turn, within what the hub lets through and the run may use.',
     buckets: WAIT_BUCKETS,
   },
   hubferry_stage_seconds: {

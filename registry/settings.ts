@@ -7,6 +7,8 @@ export interface RunSettings {
   readonly settle: number;
   readonly poll: { readonly first: number; readonly max: number };
   readonly slotWait: number;
+  /** Not in inputs of 0.1: faults that may pass are tried for a day. */
+  readonly patience?: number;
   readonly jobDeadline: number;
   readonly sasLifetime: number;
   readonly repairRounds: number;

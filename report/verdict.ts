@@ -2,7 +2,7 @@ import type { Outcome, RunReport } from '../workflows/messages.js';
 import { count, duration } from './format.js';
 import { type Html, html, marked, named } from './html.js';
 import { utc } from './parts.js';
-import { comparisonOf, masked, partsOf, verdictOf, wayOn } from './words.js';
+import { comparisonOf, masked, mendingOf, partsOf, verdictOf, wayOn } from './words.js';
 
 /** How good an outcome is; decides colour and sign, which never stand alone: the words say the same. */
 const MOODS: Record<Outcome, 'good' | 'warn' | 'bad' | 'calm'> = {
@@ -116,7 +116,7 @@ function nextStep(report: RunReport): string | null {
   const hash = plan?.slice(0, 16) ?? '';
   if (parked?.reason === 'approval')
     return `Look at the plan below, then approve it: \`${wayOn(report, parked)}\``;
-  if (parked) return `When it may go on: \`${wayOn(report, parked)}\``;
+  if (parked) return `${mendingOf(parked) ?? 'When it may go on'}: \`${wayOn(report, parked)}\``;
   if (outcome === 'planned' && workflow === 'plan' && work !== undefined)
     return `Look at the plan below, then carry it out: \`hubferry migrate SOURCE TARGET --plan ${hash}\``;
   if (outcome === 'cancelled') return 'The same command again sends only what is still missing.';

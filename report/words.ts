@@ -1,3 +1,4 @@
+import { ERRORS, isErrorCode } from '../registry/errors.js';
 import type { PartLedger } from '../registry/ledger.js';
 import { isMissed } from '../registry/objective.js';
 import type { RecordKind } from '../registry/record.js';
@@ -52,9 +53,13 @@ const ASKED = {
 
 /** The command that lets a parked run go on. */
 export const wayOn = ({ run, plan }: RunReport, { reason }: Parked): string =>
-  reason === 'paused' || reason === 'SLOT_HELD'
-    ? `hubferry resume ${run}`
-    : `hubferry approve ${run} ${plan?.slice(0, 16)}`;
+  reason === 'approval' || reason === 'ready' || reason === 'cut-over'
+    ? `hubferry approve ${run} ${plan?.slice(0, 16)}`
+    : `hubferry resume ${run}`;
+
+/** What has to be done before a run that rests for a fault can go on; null where it rests for another reason. */
+export const mendingOf = ({ reason }: Parked): string | null =>
+  isErrorCode(reason) ? ERRORS[reason].hint : null;
 
 /** The outcome in words, with what is open by its counts. */
 export function verdictOf(report: RunReport): string {

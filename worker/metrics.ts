@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { type MetricsExporterConfig, Runtime } from '@temporalio/worker';
 import type { HubObserver } from '../azure/hub-client.js';
 import { HubferryError } from '../registry/errors.js';
-import { counted, METRICS, type MetricInfo } from '../registry/metrics.js';
+import { counted, METRICS, type MetricInfo, timed } from '../registry/metrics.js';
 
 /** Temporal's own metrics and ours, for Prometheus. @param bindAddress `address:port` */
 export function metricsExporter(bindAddress: string): MetricsExporterConfig {
@@ -46,4 +46,7 @@ export async function metricsPlaceFree(bindAddress: string): Promise<void> {
 export const hubMetrics: HubObserver = {
   called: (hub, kind) => counted(Runtime.instance().metricMeter, 'hubferry_hub_calls', 1, { hub, kind }),
   throttled: (hub) => counted(Runtime.instance().metricMeter, 'hubferry_throttles', 1, { hub }),
+  backsOff: (seconds) =>
+    timed(Runtime.instance().metricMeter, 'hubferry_backoff_seconds', seconds, { code: 'HUB_THROTTLED' }),
+  waits: (hub, seconds) => timed(Runtime.instance().metricMeter, 'hubferry_turn_seconds', seconds, { hub }),
 };

@@ -4,16 +4,18 @@ import {
   isCancellation,
   log,
   metricMeter,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Sampled } from '../activities/transform.js';
+import { ERRORS } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { counted } from '../registry/metrics.js';
 import { SAMPLES } from '../registry/totals.js';
-import { BY_REST, type Chunk, cutChunks, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
+import { type Chunk, cutChunks, isByRest, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
 import {
@@ -69,13 +71,20 @@ export interface ApplyResult {
   readonly failure: OurFailure | null;
   /** Where it handed back what is left (`unsent`): the chunk to go on with. */
   readonly next?: number;
+  /** Where `failure` can be mended: from where on to try again then, with what was known before it. */
+  readonly again?: Carry;
 }
 
 /** Where a continued run goes on: the next chunk, and the sums so far. */
 export interface Carry {
   readonly next: number;
   readonly sum: ApplyResult;
+  /** What was done of that chunk; left out: nothing. */
+  readonly done?: Done;
 }
+
+/** What the steps of one chunk came to, by name: one that is tried again after a fault repeats none of them. */
+type Done = Readonly<Record<string, unknown>>;
 
 /** What became of no lines. */
 export const NOTHING: ApplyResult = {
@@ -93,7 +102,8 @@ export const NOTHING: ApplyResult = {
  * Sends a plan to the target as import jobs, wave by wave (design §5), each wave cut into chunks, each chunk one job.
  *
  * A job that is lost makes its lines uncertain and ends the sending: only the next snapshot of the target can tell what
- * is there, and nothing is sent twice blindly.
+ * is there, and nothing is sent twice blindly. A fault that somebody can mend ends it, too, but it says from where on to
+ * try again.
  */
 export async function apply(
   input: ApplyInput,
@@ -113,6 +123,16 @@ export async function apply(
   const total = chunks.reduce((sum, chunk) => sum + chunk.lines, 0);
   let sum = carry.sum;
   let at = carry.next;
+  let done = carry.done ?? {};
+  /** Whether a hub was asked to take lines of the chunk. */
+  let isAsked = false;
+
+  const once = async <T>(step: string, begin: () => Promise<T>): Promise<T> => {
+    if (Object.hasOwn(done, step)) return done[step] as T;
+    const value = await begin();
+    done = { ...done, [step]: value };
+    return value;
+  };
 
   setHandler(applyState, () => ({
     wave: chunks[at]?.wave ?? '',
@@ -139,21 +159,18 @@ export async function apply(
 
   const send = async (chunk: Chunk): Promise<void> => {
     const container = containersOf(run, SEQUENCE_BASE * (input.round + 1) + at)(1);
-    const staged = await transfer.stageChunk({
-      account,
-      container,
-      work,
-      pass,
-      partitions,
-      targetSnapshot,
-      chunk,
-    });
+    const where = { account, container, work, pass, partitions, targetSnapshot, chunk };
+    const staged = await once('staged', () => transfer.stageChunk(where));
     add({ rejected: staged.withheld });
     if (staged.lines === 0) return;
     const request: JobRequest = { host, account, type: 'import', container, lines: staged.lines, settings };
-    const result = await jobs.run(request);
+    isAsked = true;
+    const result = await once('job', async () => {
+      const ended = await jobs.run(request);
+      counted(metricMeter, 'hubferry_chunks', 1, { hub: host, outcome: ended.outcome });
+      return ended;
+    });
     add({ jobs: [{ request: { host, type: 'import', lines: staged.lines }, result }] });
-    counted(metricMeter, 'hubferry_chunks', 1, { hub: host, outcome: result.outcome });
     if (result.outcome !== 'completed') {
       add({
         uncertain: staged.lines,
@@ -161,7 +178,8 @@ export async function apply(
       });
       return;
     }
-    const errors = await transfer.readErrorLog({ account, container, work, pass, partitions, chunk });
+    const told = { account, container, work, pass, partitions, chunk };
+    const errors = await once('log', () => transfer.readErrorLog(told));
     if (errors.known) add({ applied: staged.lines - errors.rejected, rejected: errors.rejected });
     else add({ uncertain: staged.lines });
     await light.deleteContainer({ account, container });
@@ -170,13 +188,20 @@ export async function apply(
   /** The wave's first chunk begins it, its last one ends it. */
   const sendInWave = async (chunk: Chunk): Promise<void> => {
     const lines = { account, host, work, pass, partitions, chunk };
-    if (chunk.wave === BY_REST) {
-      const { value, calls } = await transfer.sendByRest({ ...lines, targetSnapshot });
+    if (isByRest(chunk.wave)) {
+      isAsked = true;
+      const { visible, edgePoll } = settings;
+      const { value, calls } = await transfer.sendByRest({
+        ...lines,
+        targetSnapshot,
+        visible,
+        poll: edgePoll,
+      });
       add({ applied: chunk.lines - value.rejected, rejected: value.rejected, calls });
       return;
     }
     if (chunk.wave === MODULE_UPDATES) {
-      const { value, calls } = await transfer.readManagers(lines);
+      const { value, calls } = await once('managers', () => transfer.readManagers(lines));
       add({ calls, managers: value });
       await send(chunk);
       if (sum.stopped !== null) return;
@@ -186,7 +211,8 @@ export async function apply(
     }
     const isEdge = isEdgeWave(chunk.wave);
     if (isEdge && chunk.number === 1) {
-      const { calls } = await transfer.listEdges({ account, host, work, pass, partitions, wave: chunk.wave });
+      const edges = { account, host, work, pass, partitions, wave: chunk.wave };
+      const { calls } = await once('edges', () => transfer.listEdges(edges));
       add({ calls });
     }
     await send(chunk);
@@ -207,24 +233,29 @@ export async function apply(
       counted(metricMeter, 'hubferry_lines', lines, { hub: host, outcome });
   };
 
+  let again: Carry | null = null;
   for (; at < chunks.length && sum.stopped === null && !asked.back; at++) {
     const chunk = chunks[at];
     if (chunk === undefined) break;
     const before = sum;
     const since = Date.now();
+    isAsked = false;
     setCurrentDetails(
       `**${chunk.wave}** · chunk ${at + 1} of ${chunks.length}, ${chunk.lines} lines to ${host}`,
     );
     try {
       await sendInWave(chunk);
       tell(chunk, before);
+      done = {};
       if (at + 1 < chunks.length) await spare(chunk.lines, since);
     } catch (error) {
-      const told = countOf(sum) - countOf(before);
       const failure = isCancellation(error) ? null : failureOf(error);
+      if (failure !== null && ERRORS[failure.code].parks && patched('park'))
+        again = { next: at, sum: before, done };
       const stopped = failure?.message ?? 'the run was cancelled';
-      add({ uncertain: chunk.lines - told, stopped, failure });
-      tell(chunk, before);
+      const untold = chunk.lines - (countOf(sum) - countOf(before));
+      add({ [again === null || isAsked ? 'uncertain' : 'unsent']: untold, stopped, failure });
+      if (again === null) tell(chunk, before);
       at++;
       break;
     }
@@ -234,6 +265,7 @@ export async function apply(
   }
   const left = chunks.slice(at);
   add({ unsent: left.reduce((lines, chunk) => lines + chunk.lines, 0) });
+  if (again !== null) return { ...sum, again };
   return left.length > 0 && sum.stopped === null ? { ...sum, next: at } : sum;
 
   /** Waits until no more lines a second were sent than the hub is to be given. */

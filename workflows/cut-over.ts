@@ -96,7 +96,10 @@ function reportOf(error: unknown): RunReport {
   return report as RunReport;
 }
 
-/** A run on the source, to its end; another one that writes there is waited for. */
+/**
+ * A run on the source, to its end. Another one that writes there is waited for as long as a job may take before the run
+ * rests; without end where the source is to be used again.
+ */
 async function ranOnSource(
   run: Run,
   host: string,
@@ -105,7 +108,7 @@ async function ranOnSource(
   source: string,
 ): Promise<RunReport> {
   return run.steering.step(async () => {
-    for (;;) {
+    for (const since = Date.now(); ; ) {
       const child = await startRun({
         workflow,
         workflowId: writerIdOf(host),
@@ -120,6 +123,8 @@ async function ranOnSource(
         );
         if (report.error?.code !== 'TARGET_BUSY') return report;
       }
+      if (Date.now() - since > input.settings.jobDeadline && run.steering.restsFor('TARGET_BUSY'))
+        fail('TARGET_BUSY', `Another run writes to ${host}, and has for too long.`);
       await sleep(input.settings.slotWait, { summary: `until nobody else writes to ${host}` });
     }
   });

@@ -13,13 +13,18 @@ export function fail(code: ErrorCode, message: string): never {
   throw ApplicationFailure.nonRetryable(message, code);
 }
 
+/** A failure that no error has told. */
+export const told = (code: ErrorCode, message: string): OurFailure => ({
+  code,
+  message,
+  hint: ERRORS[code].hint,
+});
+
 /** Our code and words for whatever ended a workflow: activities and children carry them in the chain of causes. */
 export function failureOf(error: unknown): OurFailure {
   let cause: unknown = error;
   while (cause instanceof Error && !(cause instanceof ApplicationFailure) && cause.cause) cause = cause.cause;
-  const code = codeOf(cause);
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return { code, message, hint: ERRORS[code].hint };
+  return told(codeOf(cause), cause instanceof Error ? cause.message : String(cause));
 }
 
 function codeOf(cause: unknown): ErrorCode {

@@ -47,7 +47,7 @@ export async function follow(input: FollowInput): Promise<RunReport> {
     const disabled = await disable(run, input);
     let why: string | null = 'the run ended before its cut-over was approved';
     try {
-      const outcome = await passes.next(disabled);
+      const outcome = await run.steering.hurried(how.cutBackAfter, () => passes.next(disabled));
       // Each pass begins its warnings anew.
       if (!disabled.whole) run.warn('SOURCE_STILL_ENABLED', 1, [`see run ${disabled.run}`]);
       run.phase('cut-over');

@@ -17,8 +17,8 @@ export async function preflight(
   const answers = await run.activities.ask.preflight({ account, source, target: target.host });
   for (const { host, calls } of answers) run.calls(host, calls);
   const of = answers.find(({ host }) => host === target.host);
-  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1 } = of ?? {};
-  return { maxRecords, size: { tier, units } };
+  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1, rates = 1 } = of ?? {};
+  return { maxRecords, size: { tier, units, rates } };
 }
 
 /** The source's snapshot, where it is another one, and the target's from before the first write, outlive the run. */
@@ -153,7 +153,7 @@ export async function cleared<P extends Planned>(
   const isFresh = !waits && age <= input.settings.planMaxAge;
   const now = isFresh ? planned : await remade(run, input, planned, room, again);
   // Whatever ends the run from here on, it can be undone by what its report says.
-  if (plannedSomething(now.plan) && patched('plan-report')) await run.note();
+  if (plannedSomething(now.plan) && patched('plan-report')) await run.steering.step(() => run.note());
   return now;
 }
 

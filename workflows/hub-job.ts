@@ -5,6 +5,7 @@ import {
   isCancellation,
   log,
   metricMeter,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -13,6 +14,7 @@ import {
 import { runOfContainer } from '../registry/containers.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { timed } from '../registry/metrics.js';
+import { fail } from './failure.js';
 import { type JobOutcome, type JobRequest, type JobResult, jobState, pollNow } from './messages.js';
 import { nextPoll } from './poll.js';
 import { proxies } from './proxies.js';
@@ -29,6 +31,8 @@ interface Carry {
   /** Jobs of other people that looked like ours for a while. */
   readonly strangers: readonly string[];
   readonly calls: HubCalls;
+  /** Since when it waits for the slot, epoch ms; left out: it does not. */
+  readonly waiting?: number;
 }
 
 interface Submitted {
@@ -45,7 +49,7 @@ interface Submitted {
  *
  * Creating a job is not idempotent, so a lost reply is resolved by the hub's list of jobs, and an id found that way is
  * confirmed at the end by our blob in the job's private container (design §4). A slot that somebody else's job holds is
- * waited for. Fails with a stable code when the hub refuses the job.
+ * waited for, as long as a job may take. Fails with a stable code when the hub refuses the job.
  */
 export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobResult> {
   const { host, account, container, type, settings, excludeKeys = false } = request;
@@ -87,7 +91,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
     return counted.value;
   };
 
-  const submit = async (): Promise<Submitted> => {
+  const submit = async (since: number): Promise<Submitted> => {
     for (;;) {
       tell('submitting');
       const answer = count(
@@ -99,10 +103,12 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
         return { ...answer, since: Date.now() };
       }
       tell('slot held by another job');
+      if (Date.now() - since > settings.jobDeadline && patched('park'))
+        fail('HUB_SLOT_TAKEN', `Other import or export jobs have had the slot of ${host} for too long.`);
       await condition(() => nudged, settings.slotWait);
       nudged = false;
       if (workflowInfo().continueAsNewSuggested) {
-        await continueAsNew<typeof hubJob>(request, { job: null, strangers, calls });
+        await continueAsNew<typeof hubJob>(request, { job: null, strangers, calls, waiting: since });
       }
     }
   };
@@ -169,7 +175,7 @@ export async function hubJob(request: JobRequest, carry?: Carry): Promise<JobRes
 
   try {
     for (;;) {
-      job ??= await submit();
+      job ??= await submit(carry?.waiting ?? Date.now());
       const ended = await watch(job);
       tell('ended');
       // One that did not complete proves nothing by its output: it counts as ours, and the next snapshot decides.

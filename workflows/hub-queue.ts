@@ -9,6 +9,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
+  patched,
   setHandler,
   setWorkflowOptions,
   sleep,
@@ -166,15 +167,23 @@ export class HubJobs {
     const { workflowId, runId, taskQueue } = workflowInfo();
     const { light } = proxies(job.settings);
     try {
+      let asked = false;
       do {
-        await light.enqueueJob({ taskQueue, request: { id, workflowId, runId, job } });
+        try {
+          await light.enqueueJob({ taskQueue, request: { id, workflowId, runId, job } });
+        } catch (error) {
+          // Who stands in line already, and may have a job under way, loses nothing by a question that does not arrive.
+          if (!asked || isCancellation(error) || !patched('park')) throw error;
+        }
+        asked = true;
       } while (!(await condition(() => this.#done.has(id), ASK_AGAIN)));
     } catch (error) {
       await CancellationScope.nonCancellable(async () => {
         await getExternalWorkflowHandle(hubQueueIdOf(job.host))
           .signal(leave, id)
           .catch(() => undefined);
-        await condition(() => this.#done.has(id), LEAVE_WAIT);
+        // Whoever could not be put in line holds nothing that has to be taken down.
+        if (isCancellation(error) || !patched('park')) await condition(() => this.#done.has(id), LEAVE_WAIT);
       });
       throw error;
     }

@@ -239,8 +239,8 @@ export type Phase =
 
 /** Why a run rests. */
 export interface Parked {
-  /** `approval`, `ready` and `cut-over`: ended by `approve`; the others by `resume`. */
-  readonly reason: 'approval' | 'paused' | 'SLOT_HELD' | 'ready' | 'cut-over';
+  /** `approval`, `ready` and `cut-over`: ended by `approve`; the others, faults by their code, by `resume`. */
+  readonly reason: 'approval' | 'paused' | 'SLOT_HELD' | 'ready' | 'cut-over' | ErrorCode;
   /** In words, after "it". */
   readonly why: string;
   /** ISO time. */

@@ -3,8 +3,23 @@ import type { Activities } from '../activities/index.js';
 import type { RunSettings } from '../registry/settings.js';
 import { type Rates, transferQueueOf } from './messages.js';
 
-/** Passing faults are tried again for as long as an outage of a night may take; others fail at once by their code. */
+/** Longest time of a step, all its tries together: of one that moves bytes, or that no worker takes. */
 const GIVE_UP_AFTER = '24h';
+
+/** Between two tries, ms: the first pause, which doubles up to the longest. */
+const PAUSES = { first: 1_000, longest: 60_000 } as const;
+
+/**
+ * How many tries have pauses of so many ms between them. Tries are counted instead of time, so that neither a long step
+ * that makes headway nor the time without any worker uses up the patience with a fault.
+ */
+export function triesWithin(patience: number): number {
+  let tries = 1;
+  let pause: number = PAUSES.first;
+  for (let waited = 0; waited < patience; waited += pause, pause = Math.min(2 * pause, PAUSES.longest))
+    tries += 1;
+  return tries;
+}
 
 /** The same activities under a few retry classes; `settings.heartbeat` decides how soon a dead worker is noticed. */
 export interface Proxies {
@@ -20,13 +35,18 @@ export interface Proxies {
 
 /** Builds the proxies of one run. */
 export function proxies(settings: RunSettings): Proxies {
-  const heartbeatTimeout = settings.heartbeat;
+  const { heartbeat: heartbeatTimeout, patience } = settings;
+  const passing = {
+    initialInterval: PAUSES.first,
+    maximumInterval: PAUSES.longest,
+    ...(patience === undefined ? {} : { maximumAttempts: triesWithin(patience) }),
+  };
   const light = {
     startToCloseTimeout: '5m',
     heartbeatTimeout,
     // What is under way when a run is cancelled is waited for: a job that was just created must be known to be cancelled.
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-    retry: { initialInterval: '1s', maximumInterval: '1m' },
+    retry: passing,
   } as const;
   return {
     ask: proxyActivities<Activities>({
@@ -42,7 +62,7 @@ export function proxies(settings: RunSettings): Proxies {
       scheduleToCloseTimeout: GIVE_UP_AFTER,
       heartbeatTimeout,
       cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-      retry: { initialInterval: '1s', maximumInterval: '1m' },
+      retry: passing,
     }),
   };
 }

@@ -14,7 +14,7 @@ import {
 } from './manifests.js';
 import { applyIdOf, type Outcome, type WriteInput } from './messages.js';
 import type { Run } from './run.js';
-import { takeSnapshot } from './snapshot.js';
+import { slotHeld, takeSnapshot } from './snapshot.js';
 
 /** Looks at the target after an import until two agree: a finished job's effects may appear late (design §6). */
 const MAX_LOOKS = 5;
@@ -107,6 +107,9 @@ async function applyPlan(
     },
   );
   delete run.report.sending;
+  const last = result.jobs.at(-1)?.result;
+  if (last?.outcome === 'stuck' && last.adopted && patched('park'))
+    await run.steering.park('SLOT_HELD', slotHeld(last, 'import', target.host));
   for (const { request, result: ended } of result.jobs) run.bookJob(request, ended);
   run.calls(target.host, result.calls);
   if (result.managers) run.warn('MANAGED_BY_UNREADABLE', result.managers.count, result.managers.samples);
@@ -115,7 +118,10 @@ async function applyPlan(
   return result;
 }
 
-/** Sends by a child, which hands back what is left whenever the run is to rest, to end, or to go at another rate. */
+/**
+ * Sends by a child, which hands back what is left whenever the run is to rest, to end, or to go at another rate, and where
+ * it meets a fault that the run rests for.
+ */
 async function sentByChild(
   run: Run,
   input: ApplyInput,
@@ -135,7 +141,13 @@ async function sentByChild(
       });
     });
     book(result);
-    const { next, ...sum } = result;
+    const { next, again, ...sum } = result;
+    const { failure } = sum;
+    if (again !== undefined && failure !== null && steering.restsFor(failure.code)) {
+      await steering.mended(failure);
+      carry = again;
+      continue;
+    }
     if (next === undefined) return sum;
     carry = { next, sum: { ...sum, unsent: 0 } };
   }

@@ -1,11 +1,11 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { emptyLedger } from '../registry/ledger.js';
-import { fail } from './failure.js';
+import { told } from './failure.js';
 import { completeKeyless, NOTHING_OPEN, warnOfExcludedKeys } from './keyless.js';
-import type { RunInput, RunReport, SnapshotInput } from './messages.js';
+import type { JobRequest, JobResult, RunInput, RunReport, SnapshotInput } from './messages.js';
 import { Run } from './run.js';
 
-/** Export jobs tried for one snapshot before the run gives up. */
+/** Export jobs tried for one snapshot before the run rests, and each time when it goes on. */
 const ATTEMPTS = 3;
 
 /** Takes an immutable copy of a hub's registry into storage. */
@@ -65,7 +65,12 @@ export async function takeSnapshot(
   let before = run.counted(host, await light.statistics({ host }));
   let short: number | null = null;
   let last = '';
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  for (let attempt = 1; ; attempt++) {
+    if (attempt > ATTEMPTS && attempt % ATTEMPTS === 1) {
+      const message = `${host} did not deliver a whole export in ${ATTEMPTS} jobs; the last one: ${last}.`;
+      await run.steering.mended(told('JOB_FAILED', message));
+      before = run.counted(host, await light.statistics({ host }));
+    }
     const container = containers(attempt);
     await light.createContainer({ account, container });
     const result = await run.job({
@@ -79,10 +84,7 @@ export async function takeSnapshot(
     });
     if (result.outcome !== 'completed') {
       if (result.outcome === 'stuck' && result.adopted)
-        await run.steering.park(
-          'SLOT_HELD',
-          `waits for export job ${result.jobId} of ${host}, which does not end and may be somebody else’s`,
-        );
+        await run.steering.park('SLOT_HELD', slotHeld(result, 'export', host));
       last = `${result.outcome}${result.reason ? `, ${result.reason}` : ''}`;
       run.warn('EXPORT_REPEATED', 1, [`${host}: ${last}`]);
       continue;
@@ -112,8 +114,8 @@ export async function takeSnapshot(
     last = `${short} devices exported, ${after.total} counted`;
     before = after;
   }
-  return fail(
-    'JOB_FAILED',
-    `${host} did not deliver a whole export in ${ATTEMPTS} jobs; the last one: ${last}.`,
-  );
 }
+
+/** Why a run rests for a job that did not end and cannot be proven to be ours, so that it was not cancelled. */
+export const slotHeld = ({ jobId }: JobResult, type: JobRequest['type'], host: string): string =>
+  `waits for ${type} job ${jobId} of ${host}, which does not end and may be somebody else’s`;

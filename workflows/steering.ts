@@ -3,10 +3,13 @@ import {
   CancelledFailure,
   type ChildWorkflowHandle,
   condition,
+  isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
-import { fail } from './failure.js';
+import { ERRORS, type ErrorCode } from '../registry/errors.js';
+import { fail, failureOf, type OurFailure } from './failure.js';
 import {
   approve,
   cancel,
@@ -27,6 +30,12 @@ const WRITING: readonly Phase[] = ['apply', 'configure', 'disable'];
 
 /** Phases in which there is nothing left to steer: whatever was asked, they are done to their end. */
 const ENDING: readonly Phase[] = ['clean-up', 'report', 'ended'];
+
+/**
+ * Phases in which a fault is told instead of rested for: whoever has started the run is there to hear of it, what is
+ * looked at changes no verdict, or the run ends.
+ */
+const TELLING: readonly Phase[] = ['preflight', 'recheck', ...ENDING];
 
 /** What is the matter of whoever steers: the run's report, and how to store it. */
 interface Steered {
@@ -56,7 +65,8 @@ type Sending<R> = Pick<ChildWorkflowHandle<() => Promise<R>>, 'signal' | 'result
 
 /**
  * A hand on the wheel of one run: it waits for an approval, rests between two steps, ends early, or goes slower. Every
- * step of a run (an activity, a job, a child) goes through `step`, so each of them is a point where it may rest.
+ * step of a run (an activity, a job, a child) goes through `step`, so each of them is a point where it may rest, and a
+ * fault that somebody can mend lets it rest there: the same step is begun again after `resume`.
  */
 export class Steering {
   readonly #run: Steered;
@@ -67,6 +77,8 @@ export class Steering {
   #cancelled = false;
   /** A cancellation that lets the step under way end. */
   #ending = false;
+  /** How long, in epoch ms, it may rest for a fault; null: for ever. */
+  #restsUntil: number | null = null;
   #underWay = 0;
   #resting = 0;
   #rates: Rates = {};
@@ -110,13 +122,20 @@ export class Steering {
     if (this.#ending && !this.#ends) return Promise.reject(new CancelledFailure('The run was cancelled.'));
     if (this.#held !== null && !this.#ends) return this.#rest().then(() => this.step(begin));
     this.#underWay += 1;
-    const step = begin();
     const over = (): void => {
       this.#underWay -= 1;
       this.#mark();
     };
-    step.then(over, over);
-    return step;
+    return begin().then(
+      (value) => {
+        over();
+        return value;
+      },
+      (error: unknown) => {
+        over();
+        return this.#again(error, begin);
+      },
+    );
   }
 
   /** A step that can be asked to hand back what is left of its work, so that the run may rest in the middle of it. */
@@ -158,8 +177,43 @@ export class Steering {
 
   /** Rests until somebody has seen to it that the run can go on, and says so by `resume`. */
   async park(reason: Parked['reason'], why: string): Promise<void> {
+    if (this.#ends) return; // nobody could let it go on
     this.#held = { reason, why };
     await this.#rest();
+  }
+
+  /** Whether the run rests for this fault, now. */
+  restsFor(code: ErrorCode): boolean {
+    const { phase, workflow } = this.#run.report;
+    const isAwaited = TELLING.includes(phase) || workflow === 'probe';
+    return ERRORS[code].parks && !isAwaited && !this.#ending && patched('park');
+  }
+
+  /** Rests until the fault is mended. @throws it again where the run does not rest for it, or has for too long */
+  async mended({ code, message }: OurFailure): Promise<void> {
+    if (!this.restsFor(code)) fail(code, message);
+    this.#held = { reason: code, why: `cannot go on, ${code}: ${message.replace(/\.$/, '')}` };
+    const until = this.#restsUntil;
+    const isMended = await this.#rest(until === null ? undefined : until - Date.now());
+    if (this.#cancelled) throw new CancelledFailure('The run was cancelled.');
+    if (!isMended) fail(code, message);
+  }
+
+  /** Lets the run rest for faults of the body for so many ms at most, all together: what it has begun must not wait. */
+  async hurried<T>(ms: number, body: () => Promise<T>): Promise<T> {
+    this.#restsUntil = Date.now() + ms;
+    try {
+      return await body();
+    } finally {
+      this.#restsUntil = null;
+    }
+  }
+
+  async #again<T>(error: unknown, begin: () => Promise<T>): Promise<T> {
+    const failure = isCancellation(error) ? null : failureOf(error);
+    if (failure === null || !this.restsFor(failure.code)) throw error;
+    await this.mended(failure);
+    return this.step(begin);
   }
 
   get #ends(): boolean {
@@ -250,15 +304,22 @@ export class Steering {
     this.#sending?.signal(handBack).catch(() => undefined);
   }
 
-  async #rest(): Promise<void> {
+  /** @param within ms; left out: for ever. @returns whether it was told in time to go on, or to end */
+  async #rest(within?: number): Promise<boolean> {
     this.#resting += 1;
     this.#mark();
+    // What cannot be cancelled rests all the same no longer than its run.
+    const isTold = (): boolean => this.#held === null || this.#ending || this.#cancelled;
+    let told = true;
     try {
-      await condition(() => this.#held === null || this.#ending);
+      if (within === undefined) await condition(isTold);
+      else told = await condition(isTold, Math.max(1, within));
     } finally {
       this.#resting -= 1;
     }
+    if (!told) this.#held = null;
     if (this.#run.report.parked !== undefined) this.#goOn();
+    return told;
   }
 
   /** A run rests as soon as its next step is held and none is under way. */

@@ -1,5 +1,6 @@
 import type { SnapshotInfo } from '../activities/backup-export.js';
-import { type HubSize, workOf } from '../registry/estimate.js';
+import { workOf } from '../registry/estimate.js';
+import type { HubSize } from '../registry/throttles.js';
 import type { Difference } from './compare.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';

@@ -4,7 +4,13 @@ import { DefaultLogger } from '@temporalio/worker';
 import { describe, expect, it } from 'vitest';
 import type { Deps } from '../../activities/deps.js';
 import { guarded } from '../../activities/guard.js';
-import { hubJobActivities, type SubmitInput } from '../../activities/hub-job.js';
+import {
+  type Counted,
+  hubJobActivities,
+  type SubmitAnswer,
+  type SubmitInput,
+} from '../../activities/hub-job.js';
+import type { HubJob } from '../../azure/hub.js';
 import { HubferryError } from '../../registry/errors.js';
 import { FAST } from '../support/stand.js';
 
@@ -74,6 +80,75 @@ describe('a container that the hub refuses', () => {
   it('is final at once where a SAS opens it', async () => {
     const { failure } = await refusedAfter(0, false);
     expect(failure).toMatchObject({ type: 'CONTAINER_REFUSED', nonRetryable: true });
+  });
+});
+
+/** A submission after an attempt that nobody knows the end of, on a hub that lists these jobs at its first looks, and then its job. */
+async function submittedAgain(
+  looks: readonly HubJob[][],
+): Promise<{ answer: unknown; creates: number; lists: number }> {
+  let lists = 0;
+  let creates = 0;
+  const storage = {
+    readText: async (_container: string, blob: string) =>
+      blob.endsWith('jobs-before.json') ? '["old"]' : null,
+    writeText: async (_container: string, blob: string) => !blob.endsWith('jobs-before.json'),
+    size: async () => null,
+  };
+  const hub = {
+    listJobs: async () => looks[Math.min(lists++, looks.length - 1)],
+    createExport: async () => {
+      creates += 1;
+      return jobOf('new');
+    },
+    takeCalls: () => ({ jobs: 0, polls: 0, other: 0 }),
+  };
+  const containers = {
+    access: { hubIdentity: false, expiry: () => 0 },
+    shared: false,
+    open: async () => ({ output: 'https://x/y', input: 'https://x/y' }),
+    extend: async () => undefined,
+  };
+  const connections = { hub: () => hub, storage: () => storage, jobContainers: () => containers };
+  const activities = guarded(hubJobActivities({ connections } as unknown as Deps));
+  const input: SubmitInput = {
+    host: 'h',
+    account: 'a',
+    container: 'c',
+    type: 'export',
+    strangers: [],
+    settings: { ...FAST, slotWait: 10, visible: 200 },
+  };
+  const environment = new MockActivityEnvironment();
+  const { value: answer } = (await environment.run(
+    (given: SubmitInput) => activities.submitJob(given),
+    input,
+  )) as Counted<SubmitAnswer>;
+  return { answer, creates, lists };
+}
+
+const jobOf = (jobId: string): HubJob => ({
+  jobId,
+  type: 'export',
+  status: 'running',
+  progress: 0,
+  failureReason: null,
+});
+
+describe('a submission after one whose create may still be on its way', () => {
+  const old = jobOf('old');
+
+  it('waits for its job and adopts it', async () => {
+    const { answer, creates, lists } = await submittedAgain([[old], [old], [old, jobOf('late')]]);
+    expect(answer).toMatchObject({ kind: 'submitted', jobId: 'late', adopted: true });
+    expect({ creates, lists }).toEqual({ creates: 0, lists: 3 });
+  });
+
+  it('creates one of its own when none has come', async () => {
+    const { answer, creates, lists } = await submittedAgain([[old]]);
+    expect(answer).toMatchObject({ kind: 'submitted', jobId: 'new', adopted: false });
+    expect(creates).toBe(1);
+    expect(lists).toBeGreaterThan(1);
   });
 });
 

@@ -26,6 +26,7 @@ const config: Config = {
   },
   temporal: null,
   metricsAddress: null,
+  rates: 1,
   keys: [],
   keyId: null,
   settings: {

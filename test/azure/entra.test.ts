@@ -316,6 +316,7 @@ describe('storage under Microsoft Entra ID', () => {
         storage: { account, connectionString: azurite.connectionString },
         temporal: null,
         metricsAddress: null,
+        rates: 1,
         keys: [],
         keyId: null,
         settings: {} as never,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { HubJob } from '../../azure/hub.js';
 import { type HubClient, openHub } from '../../azure/hub-client.js';
+import { isFull } from '../../azure/hub-errors.js';
 import { openStorage, type Storage } from '../../azure/storage.js';
 import { type SimulatedHub, type Simulator, startSimulator } from '../../simulator/index.js';
 import { type Azurite, startAzurite, storageAt } from './azurite.js';
@@ -395,9 +396,22 @@ describe('configurations', () => {
   });
 });
 
+it('creates a device as it is told, and none that is there or that the hub has no room for', async () => {
+  const body = '{"deviceId":"new","status":"disabled","statusReason":"ü","capabilities":{"iotEdge":true}}';
+  expect(await hub.createDevice('new', body)).toMatchObject({ deviceId: 'new', status: 'disabled' });
+  expect(await hub.getDevice('new')).toMatchObject({ statusReason: 'ü', capabilities: { iotEdge: true } });
+  await expect(hub.createDevice('new', body)).rejects.toMatchObject({ status: 409 });
+  simulated.set({ maxRecords: 1 });
+  const full: unknown = await hub
+    .createDevice('more', '{"deviceId":"more"}')
+    .catch((error: unknown) => error);
+  simulated.set({ maxRecords: 1_000_000 });
+  expect(isFull(full)).toBe(true);
+  expect(full).toMatchObject({ code: 'HUB_REFUSED', status: 403 });
+});
+
 describe('faults', () => {
   it.each([
-    [429, 'HUB_THROTTLED'],
     [408, 'HUB_UNAVAILABLE'],
     [500, 'HUB_UNAVAILABLE'],
     [503, 'HUB_UNAVAILABLE'],

@@ -65,6 +65,7 @@ describe('a good configuration', () => {
       settle: 30_000,
       poll: { first: 1_000, max: 1_800_000 },
       slotWait: 15_000,
+      patience: 3_600_000,
       jobDeadline: 43_200_000,
       sasLifetime: 21_600_000,
       repairRounds: 2,
@@ -159,6 +160,27 @@ temporal: { address: "t:1", namespace: "\${RAW}" }
     );
     expect(config.hubs.get('a')?.host).toBe('x.net:8443');
     expect(config.temporal?.namespace).toBe('${HOST}');
+  });
+});
+
+describe('settings.rates', () => {
+  it('is all of what is documented, or a part of it', () => {
+    expect(load(GOOD).rates).toBe(1);
+    expect(load(`${GOOD}settings: { rates: 0.5 }\n`).rates).toBe(0.5);
+  });
+
+  it('belongs to the worker: no run is told of it, and no command overrides it', () => {
+    const text = `${GOOD}settings: { rates: 0.5 }\n`;
+    expect(load(text).settings).toEqual(load(GOOD).settings);
+    expect(load(text).hash).not.toBe(load(GOOD).hash);
+    expect(load(`${GOOD}settings: { rates: 1 }\n`).hash).toBe(load(GOOD).hash);
+    expect(failure(GOOD, { set: ['settings.rates=2'] })).toMatchObject({ code: 'USAGE' });
+  });
+
+  it.each(['0', '-1', '1001', 'half', '"0.5"'])('cannot be %s', (value) => {
+    const { code, message } = failure(`${GOOD}settings: { rates: ${value} }\n`);
+    expect(code).toBe('CONFIG_INVALID');
+    expect(message).toMatch(/^hubferry\.yaml:5:\d+: settings\.rates: /);
   });
 });
 

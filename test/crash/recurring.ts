@@ -25,7 +25,7 @@ export interface Recurring {
 }
 
 const SETTINGS =
-  '{ settle: 20ms, heartbeat: 2s, slotWait: 50ms, poll: { first: 20ms, max: 200ms }, edgePoll: 50ms }';
+  '{ settle: 20ms, heartbeat: 2s, slotWait: 50ms, poll: { first: 20ms, max: 200ms }, edgePoll: 50ms, rates: 1000 }';
 
 const PATIENCE = 60_000;
 

@@ -20,7 +20,7 @@ const FLEET = { devices: RECORDS, seed: 8, edgeShare: 0.02 };
 
 /** Four chunks, the wave of the devices has two. Waits are short, and a dead worker is noticed soon. */
 const SETTINGS =
-  '{ chunkLines: 150, partitionBytes: 65536, settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 100ms }, edgePoll: 100ms, visible: 2s }';
+  '{ chunkLines: 150, partitionBytes: 65536, settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 100ms }, edgePoll: 100ms, visible: 2s, rates: 1000 }';
 
 /** The server asks another worker this soon when one does not answer, so that a takeover takes no ten seconds. */
 const QUICK_TAKEOVER = ['--sticky', '0.5'];

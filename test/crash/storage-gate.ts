@@ -9,6 +9,12 @@ export interface Hold {
   readonly release: () => void;
 }
 
+/** What becomes of a request; `cutReply` breaks the reply off in the middle of its body. */
+export type Treatment = 'pass' | 'drop' | 'loseReply' | 'cutReply' | { readonly status: number };
+
+/** Says what becomes of a request, `PUT /container/blob?query`, that has come in whole. */
+export type Treat = (request: string) => Treatment | Promise<Treatment>;
+
 interface Refusal {
   readonly status: number;
   /** Tells the request itself, signature and all. */
@@ -31,6 +37,8 @@ export class StorageGate {
     this.#serve(request, response).catch(() => response.destroy());
   });
   readonly #rules = new Set<Rule>();
+  /** For every request that no rule answers. */
+  treat: Treat = () => 'pass';
   /** Signatures that came by, of SAS URIs and of Authorization headers. */
   readonly signatures = new Set<string>();
 
@@ -107,16 +115,29 @@ export class StorageGate {
         return;
       }
     }
-    if (!request.socket.destroyed) await this.#forward(request, Buffer.concat(body), response);
+    const treatment = await this.treat(name);
+    if (typeof treatment === 'object') response.writeHead(treatment.status).end();
+    else if (treatment === 'drop') request.socket.destroy();
+    else if (!request.socket.destroyed)
+      await this.#forward(request, Buffer.concat(body), response, treatment);
   }
 
-  async #forward(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
+  async #forward(
+    request: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+    treatment: 'pass' | 'loseReply' | 'cutReply',
+  ): Promise<void> {
     const { hostname, port } = this.#target;
     const { connection: _connection, ...headers } = request.headers;
     await new Promise<void>((resolve, reject) => {
       const forwarded = httpRequest(
         { hostname, port, method: request.method, path: request.url, headers, agent: false },
         (answer) => {
+          if (treatment !== 'pass') {
+            brokenOff(answer, response, treatment === 'cutReply').then(resolve, reject);
+            return;
+          }
           response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
           answer.once('error', reject);
           answer.pipe(response).once('close', resolve);
@@ -132,4 +153,16 @@ export class StorageGate {
     const ofHeader = /^SharedKey [^:]+:(.+)$/.exec(authorization ?? '')?.[1];
     for (const signature of [ofUri, ofHeader]) if (signature) this.signatures.add(signature);
   }
+}
+
+/** Takes the whole answer, and hands on half of its body or nothing. */
+async function brokenOff(answer: IncomingMessage, response: ServerResponse, half: boolean): Promise<void> {
+  const parts: Buffer[] = [];
+  for await (const part of answer as AsyncIterable<Buffer>) parts.push(part);
+  const body = Buffer.concat(parts);
+  if (half && body.length > 1) {
+    response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+    await new Promise<void>((resolve) => response.write(body.subarray(0, body.length / 2), () => resolve()));
+  }
+  response.destroy();
 }

@@ -23,6 +23,13 @@ describe('docs/errors.md', () => {
     expect(Object.fromEntries(told)).toEqual(Object.fromEntries(known));
   });
 
+  it('lists every error that lets a run rest', () => {
+    const rows = section(PAGE, '## Faults that let a run rest').match(/^\| `.*? \|/gm) ?? [];
+    const told = rows.flatMap((row) => [...row.matchAll(/`([A-Z_]+)`/g)].map(([, code = '']) => code));
+    const known = Object.entries(ERRORS).flatMap(([code, { parks }]) => (parks ? [code] : []));
+    expect(told.toSorted()).toEqual(known.toSorted());
+  });
+
   it('lists every refusal', () => {
     const codes = [...read('registry/refusal.ts').matchAll(/^ {2}([A-Z_]+):/gm)].map(([, code = '']) => code);
     expect(codes.every(isRefusalCode)).toBe(true);

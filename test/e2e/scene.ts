@@ -11,7 +11,7 @@ import { type Ended, type Packed, packedPackage, type Started, start } from './p
 
 /** Waits of milliseconds: everything is on this machine. */
 export const FAST =
-  '{ chunkLines: 200, settle: 20ms, heartbeat: 5s, slotWait: 50ms, poll: { first: 20ms, max: 200ms }, edgePoll: 50ms }';
+  '{ chunkLines: 200, settle: 20ms, heartbeat: 5s, slotWait: 50ms, poll: { first: 20ms, max: 200ms }, edgePoll: 50ms, rates: 1000 }';
 
 /** A report as `--json` prints it. */
 export interface Result extends Ended {

@@ -21,7 +21,7 @@ const PLACEHOLDERS: readonly (readonly [RegExp, string])[] = [
 
 /** Waits of milliseconds: everything is on this machine. */
 const FAST = `settings:
-  { settle: 20ms, heartbeat: 5s, slotWait: 50ms, edgePoll: 50ms, poll: { first: 20ms, max: 200ms } }
+  { settle: 20ms, heartbeat: 5s, slotWait: 50ms, edgePoll: 50ms, poll: { first: 20ms, max: 200ms }, rates: 1000 }
 `;
 
 /** A folder in which a person follows the pages, with the commands as they are written there. */

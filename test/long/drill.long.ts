@@ -16,7 +16,7 @@ const PATIENCE = 300_000;
 
 /** Several chunks of every restore; a dead worker is noticed soon. */
 const SETTINGS =
-  '{ chunkLines: 1000, settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 200ms }, edgePoll: 100ms, visible: 2s }';
+  '{ chunkLines: 1000, settle: 50ms, heartbeat: 2s, slotWait: 100ms, poll: { first: 50ms, max: 200ms }, edgePoll: 100ms, visible: 2s, rates: 1000 }';
 
 const QUICK_TAKEOVER = ['--sticky', '0.5'];
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { FleetRecord } from '../../simulator/index.js';
 import { SEEDED } from '../registry/arbitraries.js';
-import { modelOf } from '../support/policy-scenarios.js';
+import { modelOf } from '../support/policy-model.js';
 import { essence, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 
 let stand: TestStand;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   byRest,
+  type Change,
   type ChangePart,
   changesOf,
   parseChange,
@@ -87,7 +88,7 @@ describe('a mode that a user has chosen', () => {
 
   test('is none of a call by REST', () => {
     const found = { kind: 'different', key: recordKey('leaf', null), line: desired, record: leaf } as const;
-    const sent = byRest({ ...found, parent: 'gw', actual, fields: ['status', 'tags'] });
+    const sent = byRest({ ...found, parent: 'gw', actual, fields: ['status', 'tags'] }, 0);
     expect(sent.map(({ change }) => change.part)).toEqual(['identity', 'twin']);
   });
 });
@@ -212,7 +213,7 @@ describe('the lines of a record that differs', () => {
   });
 
   test('by REST they are the same, in one wave', () => {
-    const sent = byRest(different(leaf, ['status', 'tags']));
+    const sent = byRest(different(leaf, ['status', 'tags']), 0);
     expect(sent.map(({ wave, change }) => [wave, change.part])).toEqual([
       ['by-rest', 'identity'],
       ['by-rest', 'twin'],
@@ -233,4 +234,17 @@ test('REST takes identity and twin apart, byte for byte; a module has no status'
     authentication: expect.anything() as unknown,
   });
   expect(body).toBe(`{"tags":${twin.tagsText},"properties":{"desired":${twin.desiredText}}}`);
+});
+
+test.each([
+  [edge, { parentScopes: ['scope-of-gw'] }],
+  [leaf, { deviceScope: 'scope-of-gw' }],
+])('REST creates a device below its parent %#', (device, placed) => {
+  const change: Change = { part: 'create', eTag: null, line: printDesiredLine(device, 'gw') };
+  const body = JSON.parse(restBodies(change, 'scope-of-gw').identity) as Record<string, unknown>;
+  expect(body).toMatchObject({ deviceId: device.deviceId, status: device.status, ...placed });
+  for (const name of ['id', 'tags', 'properties', 'parent', 'importMode'])
+    expect(body).not.toHaveProperty(name);
+  const alone = JSON.parse(restBodies(change).identity) as Record<string, unknown>;
+  expect(Object.keys(alone).filter((name) => /scope/i.test(name))).toEqual([]);
 });

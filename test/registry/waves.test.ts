@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareWaves, cutChunks, waveOf } from '../../registry/waves.js';
+import { compareWaves, cutChunks, isByRest, isEdgeWave, restWaveOf, waveOf } from '../../registry/waves.js';
 import { SEEDED } from './arbitraries.js';
 import { record, thrown } from './records.js';
 
@@ -12,13 +12,16 @@ test.each([
   [{ id: 'x', moduleId: 'm', iotEdge: true }, 0, 'modules'],
 ])('waveOf %#', (parts, level, wave) => {
   expect(waveOf(record(parts), level)).toBe(wave);
+  const byRest = restWaveOf(record(parts), level);
+  expect(byRest).toBe(wave === 'modules' ? 'by-rest' : `by-rest-${wave}`);
+  expect(isByRest(byRest) && !isByRest(wave) && !isEdgeWave(byRest)).toBe(true);
 });
 
 test('waves go parents first, by number and not by text', () => {
-  const order = ['edge-0', 'edge-1', 'edge-2', 'edge-10', 'devices', 'modules'];
-  expect(
-    ['modules', 'edge-10', 'edge-2', 'devices', 'edge-0', 'edge-1'].toSorted(compareWaves),
-  ).toStrictEqual(order);
+  const edges = ['edge-0', 'by-rest-edge-0', 'edge-1', 'edge-2', 'by-rest-edge-2', 'edge-10'];
+  const late = ['devices', 'by-rest-devices', 'modules', 'module-updates', 'twins', 'by-rest', 'deletes'];
+  const order = [...edges, ...late];
+  expect(order.toSorted().toSorted(compareWaves)).toStrictEqual(order);
   expect(compareWaves('devices', 'devices')).toBe(0);
   expect(thrown(() => compareWaves('devices', 'edge-')).code).toBe('INTERNAL');
 });

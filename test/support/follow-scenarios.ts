@@ -158,6 +158,27 @@ export function followScenarios(wanted: RegExp): void {
     expect(held('new')).toEqual(target);
   });
 
+  scenario(
+    'a fault does not keep a source disabled: it is cut back when the time for approval is over',
+    async () => {
+      const before = held('old');
+      const last = stand.hold('restoreStatuses');
+      const handle = await start({ cutBackAfter: 500 });
+      await approved(handle, 'ready');
+      await last.reached;
+      stand.failEach('HUB_UNAUTHORIZED', (activity) => activity === 'restoreStatuses');
+      last.release();
+      await at(handle, 'HUB_UNAUTHORIZED');
+      expect(await stand.reportOf(handle)).toMatchObject({
+        outcome: 'failed',
+        error: { code: 'HUB_UNAUTHORIZED' },
+        follow: { cutBack: { devices: 4 } },
+      });
+      expect(held('old')).toEqual(before);
+      stand.failEach(null);
+    },
+  );
+
   scenario('a source that is not disabled as a whole is told of, after the last pass, too', async () => {
     stand.hub('old').addJobFault({ kind: 'rejectLines', lines: 1, code: 'ArgumentInvalid', type: 'import' });
     const handle = await start();

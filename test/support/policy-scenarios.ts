@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import type { Policy } from '../../registry/policy.js';
 import type { RunSettings } from '../../registry/settings.js';
 import { type FleetRecord, generateFleet, type SimulatedHub } from '../../simulator/index.js';
+import { modelOf } from './policy-model.js';
 import { openTestStand, sharedServices, type TestStand, writesOf } from './stand.js';
 import { contentOf } from './whole-fleet.js';
 
@@ -10,20 +11,6 @@ export interface Shares {
   readonly differing: number;
   readonly extra: number;
   readonly equal: number;
-}
-
-/** What a policy must make of two registries, without the code under test. */
-export function modelOf(
-  source: Readonly<Record<string, unknown>>,
-  target: Readonly<Record<string, unknown>>,
-  { existing, extra }: Policy,
-): Record<string, unknown> {
-  const expected: Record<string, unknown> = { ...source };
-  for (const [key, theirs] of Object.entries(target)) {
-    if (Object.hasOwn(source, key)) expected[key] = existing === 'overwrite' ? source[key] : theirs;
-    else if (extra === 'keep') expected[key] = theirs;
-  }
-  return expected;
 }
 
 /** One fleet onto a target that holds some of it in another state, and more: under every policy. */

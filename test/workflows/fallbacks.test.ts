@@ -67,6 +67,54 @@ describe('what an import does not take goes by REST', () => {
   });
 });
 
+describe('where an import says that the hub is full', () => {
+  const family: FleetRecord[] = [
+    { deviceId: 'gw', iotEdge: true, tags: { where: 'hall' } },
+    { deviceId: 'gw-below', iotEdge: true, parent: 'gw' },
+    { deviceId: 'leaf', parent: 'gw-below', desired: { text: 'ü', n: 1.5 } },
+    { deviceId: 'leaf', moduleId: 'm', tags: { a: 1 } },
+    { deviceId: 'plain' },
+  ];
+  const puts = (): Record<string, number> =>
+    Object.fromEntries(Object.entries(hub('new').counts()).filter(([route]) => route.startsWith('PUT ')));
+
+  it('what it did not take arrives by single calls, parents first', async () => {
+    hub('new').set({ maxRecords: 20, importQuotaMargin: 20 });
+    hub('old').load(family);
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ error: null, outcome: 'verified', rejected: [] });
+    expect(report.ledger).toMatchObject({ create: 5, applied: 5, rejected: 0 });
+    expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
+    expect(puts()).toEqual({
+      'PUT /devices/{id}': 4,
+      'PUT /devices/{id}/modules/{mid}': 1,
+      'PUT /twins/{id}': 2,
+      'PUT /twins/{id}/modules/{mid}': 1,
+    });
+  });
+
+  it('a device whose reply is lost is not doubled, and gets its twin; one that is not visible yet is waited for', async () => {
+    hub('new').set({ maxRecords: 20, importQuotaMargin: 20 });
+    hub('old').load(family);
+    hub('new').addFault({ kind: 'loseReply', route: 'PUT /devices/{id}' });
+    for (const route of ['PUT /devices/{id}/modules/{mid}', 'PUT /twins/{id}'])
+      hub('new').addFault({ kind: 'status', code: 'DeviceNotFound', route });
+    expect(await stand.migrated()).toMatchObject({ error: null, outcome: 'verified', rejected: [] });
+    expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
+  });
+
+  it('and it is, all others are rejected after one call for each wave', async () => {
+    hub('new').set({ maxRecords: 3 });
+    hub('old').load(Array.from({ length: 40 }, (_, n) => ({ deviceId: `d${n}`, tags: { n } })));
+    const report = await stand.migrated();
+    expect(report).toMatchObject({ error: null, outcome: 'differences' });
+    expect(report.ledger).toMatchObject({ create: 40, applied: 3, rejected: 37, uncertain: 0 });
+    expect(report.rejected[0]).toMatchObject({ code: '403002', reason: 'the hub is full, or thinks so' });
+    // As many as are under way at a time.
+    expect(puts()['PUT /devices/{id}']).toBeLessThanOrEqual(4);
+  });
+});
+
 it('twins that an import merged are replaced, guarded by their ETag', async () => {
   hub('new').set({ importTwinPart: 'merge' });
   hub('old').load([

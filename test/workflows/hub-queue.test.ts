@@ -11,13 +11,21 @@ beforeAll(async () => {
   stand.hub('old').load(generateFleet({ devices: 100, seed: 1, plain: true }));
 });
 afterAll(() => stand.close());
-beforeEach(() => stand.hub('old').set(FREE));
+beforeEach(() => {
+  stand.hub('old').set(FREE);
+  stand.hub('old').resetCounters();
+});
 
 /** So slow that no job ends while callers line up; a job under way feels the change to `FREE`. */
 const SLOW = { rate: 1 };
 const FREE = { rate: 0 };
 
 const host = () => stand.config.hubs.get('old')?.host ?? '';
+const openJobs = () =>
+  stand
+    .hub('old')
+    .jobs.list()
+    .filter(({ endTimeUtc }) => !endTimeUtc);
 const line = () =>
   stand.client.workflow.getHandle(hubQueueIdOf(host())).query<{ workflowId: string }[]>('line');
 
@@ -57,7 +65,6 @@ describe('the queue of a hub', () => {
 
   it('passes over a caller that was terminated while it waited', async () => {
     stand.hub('old').set(SLOW);
-    stand.hub('old').resetCounters();
     const [first, gone, last] = [
       await startedSnapshot(0),
       await startedSnapshot(1),
@@ -83,15 +90,30 @@ describe('the queue of a hub', () => {
     await second.result();
     const job = stand.hub('old').jobs.get(running['jobId'] as string);
     expect(job).toMatchObject({ status: 'completed' });
+    // The next one was asked for once, when that one was seen to be over.
+    expect(stand.hub('old').counts()['POST /jobs/create']).toBe(2);
+  });
+
+  it('that is terminated takes no job with it: the next one waits for the job that runs', async () => {
+    stand.hub('old').set(SLOW);
+    const first = await startedSnapshot(0);
+    await until('the job', () => openJobs().length > 0);
+    await stand.client.workflow.getHandle(hubQueueIdOf(host())).terminate('test');
+    const second = await startedSnapshot(0);
+    expect(openJobs()).toHaveLength(1);
+    stand.hub('old').set(FREE);
+    await second.result();
+    expect(stand.hub('old').counts()['POST /jobs/create']).toBe(2);
+    await first.terminate('its queue is gone');
   });
 
   it('lets a cancelled caller leave the line', async () => {
-    stand.hub('old').set({ rate: 100 });
-    stand.hub('old').resetCounters();
+    stand.hub('old').set(SLOW);
     const [first, leaving] = [await startedSnapshot(0), await startedSnapshot(1)];
     await leaving.cancel();
     await expect(leaving.result()).rejects.toThrow();
     expect(await line()).toHaveLength(1);
+    stand.hub('old').set(FREE);
     await first.result();
     expect(stand.hub('old').counts()['POST /jobs/create']).toBe(1);
   });

@@ -209,7 +209,7 @@ test('gc shows what a terminated run left behind, removes that and nothing else,
   });
   const report = (await stand.storage.readText('hubferry', `runs/${run}.json`)) ?? '{}';
   const { snapshots } = JSON.parse(report) as RunReport;
-  const named = [snapshots.source, snapshots.target];
+  const named = [snapshots.source ?? '', snapshots.target ?? ''];
   const before = await containersOf(run);
   expect(before).toEqual(expect.arrayContaining(named));
   expect(
@@ -231,14 +231,14 @@ test('gc leaves a job of a terminated run its container until it is over', async
   const { jobId } = await until('an export', () => jobOf('export'));
   await handle.terminate();
   const { found } = await gc(stand.client, HERE);
-  expect(ofRun(found, run).keep).toMatchObject([
-    {
-      kind: 'container',
-      name: `hf-${run}-0002-1`,
-      why: `a job on ${hostOf('new')} is still watched; it goes when that is over`,
-    },
-  ]);
-  stand.hub('new').jobs.cancel(String(jobId));
+  // That of the source may be over by now.
+  expect(ofRun(found, run).keep).toContainEqual({
+    kind: 'container',
+    name: `hf-${run}-0002-1`,
+    run,
+    why: `a job on ${hostOf('new')} is still watched; it goes when that is over`,
+  });
+  stand.hub('new').jobs.cancel(jobId as string);
   const over = await until('the job is over', async () => {
     const looked = await gc(stand.client, HERE);
     return ofRun(looked.found, run).keep.length === 0 && looked;

@@ -15,7 +15,7 @@ const lanes = new Lanes(sharedServices(inject), 2);
 let cells: readonly Cell[];
 beforeAll(async () => {
   ({ cells } = cellsOf(ACTIVITIES, await lanes.observe(['snapshot'])));
-}, 120_000);
+}, 300_000);
 afterAll(() => lanes.close());
 
 it.concurrent.each(NASTY)(

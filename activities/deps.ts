@@ -12,5 +12,7 @@ export interface Deps {
     readonly type: string;
     readonly signal: string;
     readonly idOf: (host: string) => string;
+    /** Under worker versioning: a queue serves runs of all builds, so it goes over to the current one. */
+    readonly versioningOverride?: 'AUTO_UPGRADE';
   };
 }

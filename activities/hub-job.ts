@@ -94,6 +94,7 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
         signal: hubQueue.signal,
         signalArgs: [input.request],
         staticSummary: `Jobs of ${host}`,
+        ...(hubQueue.versioningOverride && { versioningOverride: hubQueue.versioningOverride }),
       });
     },
 

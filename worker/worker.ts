@@ -46,7 +46,12 @@ export async function createWorkers(options: WorkersOptions): Promise<WorkerPair
       connections,
       client,
       version: VERSION,
-      hubQueue: { type: HUB_QUEUE_TYPE, signal: enqueue.name, idOf: hubQueueIdOf },
+      hubQueue: {
+        type: HUB_QUEUE_TYPE,
+        signal: enqueue.name,
+        idOf: hubQueueIdOf,
+        ...(options.options?.versioning && { versioningOverride: 'AUTO_UPGRADE' }),
+      },
     });
     const pair = await createWorkerPair({
       connection,

@@ -11,7 +11,6 @@ import {
   ParentClosePolicy,
   patched,
   setHandler,
-  setWorkflowOptions,
   sleep,
   uuid4,
   workflowInfo,
@@ -95,9 +94,6 @@ export async function hubQueue(
     await continueAsNew<typeof hubQueue>(host, waiting, served);
   }
 }
-
-// A queue lives as long as its hub has callers, of all builds: it must not keep the build alive that it began under.
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, hubQueue);
 
 /** Announces the start to the caller; a caller that ended (or was replaced by another run) cannot be told. */
 async function isGone(request: QueueRequest): Promise<boolean> {

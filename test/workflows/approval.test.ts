@@ -63,10 +63,10 @@ test('a run with --approve writes nothing until its very plan is approved', asyn
   const { plan, run, ledger } = await parked(handle);
   expect(ledger).toMatchObject({ create: 3, update: 1, delete: 1, applied: 0 });
   expect(held()).toEqual(was);
-  const stored = JSON.parse(
-    (await stand.storage.readText('hubferry', `runs/${run}.json`)) ?? '',
-  ) as RunReport;
-  expect(stored).toMatchObject({ outcome: 'parked', plan });
+  const stored = async (): Promise<RunReport> =>
+    JSON.parse((await stand.storage.readText('hubferry', `runs/${run}.json`)) ?? '') as RunReport;
+  await until('that is stored', async () => (await stored()).outcome === 'parked');
+  expect(await stored()).toMatchObject({ plan });
 
   expect(await refusal(handle, '00000000')).toBe('PLAN_OTHER');
   expect(held()).toEqual(was);

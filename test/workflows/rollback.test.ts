@@ -168,7 +168,11 @@ test('a run that was terminated in the middle is undone by what its report says'
   const report = JSON.parse(text ?? '') as RunReport;
   expect(report).toMatchObject({ outcome: 'running', plan: expect.stringMatching(/^[\da-f]{64}$/) });
   const undone = await rolledBack(stand, report);
-  expect(undone).toMatchObject({ error: null, outcome: 'verified', warnings: [] });
+  expect(undone).toMatchObject({
+    error: null,
+    outcome: 'verified',
+    warnings: [{ code: 'OWNER_TAKEN_OVER' }],
+  });
   expect(held()).toEqual(was);
 });
 

@@ -251,6 +251,9 @@ test('an export that does not end and may be somebody else’s lets the run rest
   const handle = await stand.migrate({ settings: { ...FAST, jobDeadline: 200 } });
   expect(await parked(handle)).toMatchObject({ parked: { reason: 'SLOT_HELD' } });
   stand.hub('old').set({ startDelay: 0 });
+  const isOver = ({ status }: { status?: unknown }): boolean =>
+    !['enqueued', 'running'].includes(String(status));
+  await until('that job is over', () => stand.hub('old').jobs.list().every(isOver));
   await handle.executeUpdate(resume);
   expect(await stand.reportOf(handle)).toMatchObject({ outcome: 'verified' });
 });

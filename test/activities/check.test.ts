@@ -27,6 +27,8 @@ async function checked(custody: Partial<Custody>, home: string | null = null): P
     createContainer: async (name) => made.push(name) > 0,
     deleteContainer: async (name) => void made.push(`${name} deleted`),
     writeText: async () => true,
+    lease: async () => true,
+    deleteBlob: async () => true,
     access: { grant: async () => 'uri' } as unknown as Storage['access'],
   };
   const connections = { storage: () => storage } as unknown as Deps['connections'];
@@ -37,7 +39,7 @@ const told = (findings: readonly Finding[]): string[][] =>
   findings.map(({ ok, check, warning = '', detail }) => [ok ? 'ok' : 'failed', check, warning, detail]);
 
 it('an account that keeps nothing of what was deleted passes without a warning', async () => {
-  expect(told(await checked({})).slice(2)).toEqual([
+  expect(told(await checked({})).slice(3)).toEqual([
     ['ok', 'deleted blobs', '', 'gone at once'],
     ['ok', 'deleted containers', '', 'gone at once'],
     ['ok', 'earlier versions', '', 'none are kept'],
@@ -50,7 +52,7 @@ it('what it keeps is a warning that says for how long, and what to do', async ()
     deletedContainerStays: async () => 1,
     versionsStay: async () => true,
   });
-  expect(told(found).slice(2)).toEqual([
+  expect(told(found).slice(3)).toEqual([
     ['ok', 'deleted blobs', 'DELETED_BLOBS_KEPT', 'DELETED_BLOBS_KEPT: kept for 7 days'],
     ['ok', 'deleted containers', 'DELETED_CONTAINERS_KEPT', 'DELETED_CONTAINERS_KEPT: kept for 1 day'],
     ['ok', 'earlier versions', 'VERSIONS_KEPT', 'VERSIONS_KEPT: kept until somebody deletes them'],
@@ -64,7 +66,7 @@ it('what it does not tell is said to be unknown', async () => {
     deletedContainerStays: async () => null,
   });
   const unknown = 'not told to whoever asks: see soft delete in the portal';
-  expect(told(found).slice(2, 4)).toEqual([
+  expect(told(found).slice(3, 5)).toEqual([
     ['ok', 'deleted blobs', '', unknown],
     ['ok', 'deleted containers', '', unknown],
   ]);
@@ -72,7 +74,7 @@ it('what it does not tell is said to be unknown', async () => {
 
 it('a container for everything that anybody may read is told first', async () => {
   const found = await checked({ isPublic: async (name) => name === 'all' }, 'all');
-  expect(told(found)[2]).toEqual([
+  expect(told(found)[3]).toEqual([
     'ok',
     'deleted blobs',
     'CONTAINER_PUBLIC',

@@ -10,6 +10,8 @@ export interface Cell {
   readonly moment: string;
   readonly scenario: string;
   readonly fault: Fault;
+  /** A create that wakes after its successor's: nothing tells the hub that it is too late, so a job may run once more. */
+  readonly mayRepeat?: true;
 }
 
 type Effect = Pick<Fault, 'at' | 'then'>;
@@ -87,7 +89,9 @@ function jobCells(scenarios: Scenarios): Cell[] {
         const input = { container: container.replace(/^hf-\d{8}-\d{6}-[a-z0-9]{6}/, '') };
         const alike = calls.filter((call) => fits({ activity, input }, call));
         const nth = alike.findIndex((call) => call.input['container'] === container) + 1;
-        return nth === 0 ? [] : [{ row, moment, scenario, fault: { activity, nth, input, at, then } }];
+        const fault = { activity, nth, input, at, then };
+        const late = then === 'sleep behind' ? { mayRepeat: true as const } : {};
+        return nth === 0 ? [] : [{ row, moment, scenario, fault, ...late }];
       });
       kinds.set(row, cells);
     }

@@ -41,7 +41,7 @@ export type HubName = 'old' | 'new' | 'scratch';
 type Hubs = Readonly<Record<HubName, SimulatedHub>>;
 
 /** Two lines to a job, so that a wave has some; a worker that is dead is noticed soon. */
-export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 8_000, visible: 1_000 };
+export const SETTINGS: RunSettings = { ...FAST, chunkLines: 2, heartbeat: 4_000, visible: 1_000 };
 
 const PATIENCE = 120_000;
 

@@ -8,6 +8,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { NO_KEYS } from '../../azure/key-ring.js';
+import { buildId } from '../../worker/build-id.js';
 import { bundleWorkflows } from '../../worker/bundling.js';
 import { connectClient } from '../../worker/connection.js';
 import { type DevServer, startDevServer } from '../../worker/dev-server.js';
@@ -74,7 +75,7 @@ test('light activities run on the queue of the workflows, heavy ones on its tran
   await running;
 });
 
-test('its build id is hubferry’s version', async () => {
+test('its build id is hubferry’s version, and a hash of its code', async () => {
   const { workflowService } = temporal.connection;
   const history = await workflowService.getWorkflowExecutionHistory({
     namespace: 'default',
@@ -82,7 +83,8 @@ test('its build id is hubferry’s version', async () => {
   });
   const events = history.history?.events ?? [];
   const completed = events.flatMap((event) => event.workflowTaskCompletedEventAttributes ?? []);
-  expect(JSON.stringify(completed)).toContain(`"buildId":"${VERSION}"`);
+  expect(buildId()).toMatch(new RegExp(String.raw`^${VERSION.replaceAll('.', '\\.')}\+[\da-f]{12}$`));
+  expect(JSON.stringify(completed)).toContain(`"buildId":"${buildId()}"`);
 });
 
 test('a shutdown cancels what still runs after the grace time, and the worker ends', async () => {

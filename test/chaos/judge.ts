@@ -129,7 +129,7 @@ function callOf(route: string): keyof HubCalls {
 }
 
 /** Containers, access, workflows and jobs that nobody needs any more. */
-function leftBehind({ reports, containers, opened, workflows, waiting, jobs }: Observed): string[] {
+function leftBehind({ reports, containers, opened, held, workflows, waiting, jobs }: Observed): string[] {
   const kept = new Set([
     'hubferry',
     ...reports.flatMap(({ snapshots: { source, target } }) => [source, target]),
@@ -137,6 +137,7 @@ function leftBehind({ reports, containers, opened, workflows, waiting, jobs }: O
   return [
     ...containers.filter((name) => !kept.has(name)).map((name) => `container ${name} was left`),
     ...opened.map((name) => `access to ${name} was left`),
+    ...held.map((name) => `the hold ${name} was left`),
     ...workflows.map((id) => `workflow ${id} still runs`),
     ...waiting.map((name) => `${name} still waits for its job`),
     ...jobs

@@ -59,6 +59,8 @@ export interface Observed {
   /** Containers that are there now and were not before, and those with access that outlives its job. */
   readonly containers: readonly string[];
   readonly opened: readonly string[];
+  /** Targets that a run still holds for itself. */
+  readonly held: readonly string[];
   /** Workflows that still run but for the lines of hubs, and callers that still wait in these. */
   readonly workflows: readonly string[];
   readonly waiting: readonly string[];
@@ -153,6 +155,7 @@ class ProcessLane implements Lane {
       counts,
       containers,
       opened: await this.#withAccess(containers),
+      held: await this.#held(),
       ...left,
       leaks: leaksIn(printed, hubs),
       struck,
@@ -224,6 +227,13 @@ class ProcessLane implements Lane {
       if (policy.signedIdentifiers.length > 0 || policy.blobPublicAccess !== undefined) found.push(name);
     }
     return found;
+  }
+
+  async #held(): Promise<string[]> {
+    const shared = this.#blobs.getContainerClient('hubferry');
+    const held: string[] = [];
+    for await (const { name } of shared.listBlobsFlat({ prefix: 'owners/' })) held.push(name);
+    return held;
   }
 
   async #reports(): Promise<RunReport[]> {

@@ -99,6 +99,7 @@ describe('the judge', () => {
     counts: { 'new.localhost:1': { 'POST /jobs/create': 1, 'GET /jobs': 1, 'GET /jobs/{id}': 1 } },
     containers: ['hubferry', 'hf-R-0001-1', 'hf-R-0002-1'],
     opened: [],
+    held: [],
     workflows: [],
     waiting: [],
     leaks: [],

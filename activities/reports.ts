@@ -3,8 +3,9 @@ import type { Storage } from '../azure/storage.js';
 import type { RunReport } from '../workflows/messages.js';
 import { manyAtOnce } from './many.js';
 
-/** The stored reports of all runs, newest first; what is no report is left out. */
+/** The stored reports of all runs, newest first; what is no report is left out. None before the first run. */
 export async function reportsIn(storage: Storage): Promise<RunReport[]> {
+  if (!(await storage.containerExists(SHARED_CONTAINER))) return [];
   const blobs = storage.list(SHARED_CONTAINER, RUNS);
   const reports = await manyAtOnce(blobs, async ({ name }) =>
     reportOf((await storage.readText(SHARED_CONTAINER, name)) ?? ''),

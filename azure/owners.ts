@@ -39,6 +39,8 @@ const ownerBlob = (host: string): string => `${OWNERS}${host}`;
 
 /** The hosts that have an owner, or had one that left its blob. */
 export async function* ownedHosts(storage: Storage): AsyncGenerator<string> {
+  // Before the first run there is nothing to own.
+  if (!(await storage.containerExists(SHARED_CONTAINER))) return;
   for await (const { name } of storage.list(SHARED_CONTAINER, OWNERS)) yield name.slice(OWNERS.length);
 }
 

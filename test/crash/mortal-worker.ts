@@ -132,7 +132,8 @@ function watched<T extends object>(client: T, path = 'temporal'): T {
         const begin = (): unknown => Reflect.apply(value, target, args);
         const call = live.getStore();
         if (member === 'getHandle') return watched(begin() as object, place);
-        return call === undefined ? begin() : asked(call, place, begin);
+        if (call === undefined) return begin();
+        return member === 'list' ? listed(call, place, begin) : asked(call, place, begin);
       };
     },
   });
@@ -147,6 +148,12 @@ function withWatchedWorkflows(client: Client): Client {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
+}
+
+/** What is asked for page by page, when it is read. */
+async function* listed(call: Live, place: string, begin: () => unknown): AsyncGenerator<unknown> {
+  const pages = await asked(call, place, async () => begin);
+  yield* (pages as () => AsyncIterable<unknown>)();
 }
 
 async function asked(call: Live, place: string, begin: () => unknown): Promise<unknown> {

@@ -20,7 +20,15 @@ export interface FormerDrill {
 }
 
 /** Verbs that may have a scratch hub as their target: they mend something there, or only look. */
-const HARMLESS: readonly RunReport['workflow'][] = ['drill', 'edit', 'rollback', 'probe', 'check', 'plan', 'verify'];
+const HARMLESS: readonly RunReport['workflow'][] = [
+  'drill',
+  'edit',
+  'rollback',
+  'probe',
+  'check',
+  'plan',
+  'verify',
+];
 
 const OPEN: readonly RunReport['outcome'][] = ['running', 'parked'];
 

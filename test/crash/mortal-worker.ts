@@ -151,7 +151,7 @@ function withWatchedWorkflows(client: Client): Client {
 }
 
 /** What is asked for page by page, when it is read. */
-async function* listed(call: Live, place: string, begin: () => unknown): AsyncGenerator<unknown> {
+async function* listed(call: Live, place: string, begin: () => unknown): AsyncGenerator {
   const pages = await asked(call, place, async () => begin);
   yield* (pages as () => AsyncIterable<unknown>)();
 }

@@ -84,8 +84,13 @@ it(
 
     const { run, plan } = report;
     const approved = stand.cli(['approve', run, plan ?? '', '--json', '--config', stand.configFile]);
-    for (const { stdout } of [await approved.ended, await first.ended])
-      expect(JSON.parse(stdout)).toMatchObject({ run, error: null, outcome: 'verified' });
+    expect(JSON.parse((await approved.ended).stdout)).toMatchObject({
+      run,
+      error: null,
+      outcome: 'verified',
+    });
+    // The command that started it has ended when the run began to wait.
+    expect(JSON.parse((await first.ended).stdout)).toMatchObject({ run, outcome: 'parked' });
     expect(await buildsOf(writerIdOf(hub('new').hostName))).toEqual(['one']);
     expect(await buildsOf(hubQueueIdOf(hub('old').hostName))).toEqual(['one', 'two']);
   },

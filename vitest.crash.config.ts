@@ -8,6 +8,8 @@ const { projects: _light, ...test } = usual.test ?? {};
 export default defineConfig({
   test: {
     ...test,
+    // One line for each case as it ends, so that a run that is stopped has said what it saw.
+    reporters: ['verbose'],
     globalSetup: ['test/support/global-setup.ts'],
     include: ['test/crash/**/*.crash.ts'],
     maxWorkers: 1,

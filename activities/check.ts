@@ -1,6 +1,7 @@
+import { activityInfo } from '@temporalio/activity';
 import { isLoopbackHost } from '../azure/connections.js';
 import type { Hub } from '../azure/hub.js';
-import { tryLease } from '../azure/owners.js';
+import { freeTarget, tryLease } from '../azure/owners.js';
 import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import { checkContainer } from '../registry/containers.js';
@@ -32,7 +33,8 @@ export function checkActivities({ connections }: Deps) {
     /** Containers can be made, written, granted and deleted; or the one that was made beforehand can be written. */
     async checkStorage(input: { account: string }): Promise<Finding[]> {
       const { account } = input;
-      const container = checkContainer(Date.now());
+      const { attempt, scheduledTimestampMs: asked } = activityInfo();
+      const container = checkContainer(asked + attempt);
       let storage: Storage | undefined;
       const steps: Step[] = [
         [
@@ -47,6 +49,8 @@ export function checkActivities({ connections }: Deps) {
           'containers',
           async () => {
             if (!storage) throw new HubferryError('STORAGE_UNREACHABLE', 'not tried');
+            for (let earlier = 1; earlier < attempt; earlier++)
+              await forget(storage, checkContainer(asked + earlier));
             await storage.createContainer(container);
             try {
               await storage.writeText(container, 'probe', 'hubferry');
@@ -198,6 +202,12 @@ const ENDS_IT = new Set<ErrorCode>([
   'STORAGE_UNREACHABLE',
   'STORAGE_UNAUTHORIZED',
 ]);
+
+/** What an attempt left whose worker died. */
+async function forget(storage: Storage, container: string): Promise<void> {
+  await storage.deleteContainer(container);
+  await freeTarget(storage, container, container);
+}
 
 /** Tries one step after the other; what a step throws is its finding. */
 async function findings(subject: string, steps: Step[]): Promise<Finding[]> {

@@ -1,7 +1,9 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, it } from 'vitest';
 import { checkActivities, type Finding } from '../../activities/check.js';
 import type { Deps } from '../../activities/deps.js';
 import type { Custody, Storage } from '../../azure/storage.js';
+import { checkContainer } from '../../registry/containers.js';
 
 const NOTHING: Custody = {
   deletedBlobsStay: async () => 0,
@@ -11,15 +13,19 @@ const NOTHING: Custody = {
 };
 
 /** What `check` says of an account that lets hubferry do all it needs. */
-async function checked(custody: Partial<Custody>, home: string | null = null): Promise<Finding[]> {
-  const made: string[] = [];
+async function checked(
+  custody: Partial<Custody>,
+  home: string | null = null,
+  made: string[] = [],
+  attempt = 1,
+): Promise<Finding[]> {
   const storage: Partial<Storage> = {
     account: 'https://x.example',
     home,
     custody: {
       ...NOTHING,
       deletedContainerStays: async (container) => {
-        expect(made).toEqual(['hubferry', container, `${container} deleted`]);
+        expect(made.slice(-2)).toEqual([container, `${container} deleted`]);
         return 0;
       },
       ...custody,
@@ -32,7 +38,9 @@ async function checked(custody: Partial<Custody>, home: string | null = null): P
     access: { grant: async () => 'uri' } as unknown as Storage['access'],
   };
   const connections = { storage: () => storage } as unknown as Deps['connections'];
-  return await checkActivities({ connections } as Deps).checkStorage({ account: 'https://x.example' });
+  const { checkStorage } = checkActivities({ connections } as Deps);
+  const environment = new MockActivityEnvironment({ attempt, scheduledTimestampMs: 1_000 });
+  return await environment.run(checkStorage, { account: 'https://x.example' });
 }
 
 const told = (findings: readonly Finding[]): string[][] =>
@@ -80,4 +88,14 @@ it('a container for everything that anybody may read is told first', async () =>
     'CONTAINER_PUBLIC',
     'CONTAINER_PUBLIC: anybody may read all',
   ]);
+});
+
+it('takes away what earlier attempts left, whose workers died', async () => {
+  const made: string[] = [];
+  await checked({}, null, made, 3);
+  const [, first, second, third] = made;
+  expect(made).toEqual(['hubferry', first, second, third, `${third} deleted`]);
+  expect(first).toBe(`${checkContainer(1_001)} deleted`);
+  expect(second).toBe(`${checkContainer(1_002)} deleted`);
+  expect(third).toBe(checkContainer(1_003));
 });

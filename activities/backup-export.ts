@@ -3,7 +3,7 @@ import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { HubferryError } from '../registry/errors.js';
 import { lacksKeys } from '../registry/keyless.js';
-import { parseLine } from '../registry/line.js';
+import { readLine } from '../registry/line.js';
 import { counted } from '../registry/metrics.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
 import { type EdgeRow, edgeRow } from '../registry/scopes.js';
@@ -12,6 +12,7 @@ import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
 import { type BadLine, type Line, type LineOptions, lineBatches } from './lines.js';
+import { RangeCutter, type SnapshotRange } from './ranges.js';
 import { DEVICES_BLOB, MANIFEST_BLOB, writeEdges } from './work.js';
 
 /** The manifest of a snapshot: what it holds, without holding any of it. */
@@ -36,6 +37,8 @@ export interface SnapshotInfo {
   readonly edges: number;
   /** Lines over the limit, which are refused. */
   readonly longLines: number;
+  /** Parts that can be read on their own, in order; not in manifests of 0.1. */
+  readonly ranges?: readonly SnapshotRange[];
   /** Devices that the hub's statistics counted before the export; not in manifests of 0.1. */
   readonly counted?: number;
   /** Null where the hub does not tell them. Not in manifests of 0.1, and where nobody asked for them. */
@@ -48,6 +51,8 @@ export interface SealInput {
   readonly host: string;
   readonly maxLineBytes: number;
   readonly counted: number;
+  /** Bytes of each part of it that can be read on its own, at least. Left out: it is read as a whole only. */
+  readonly rangeBytes?: number;
   /** Whether configurations are stored, too. */
   readonly configurations?: boolean;
   /** Whether it was taken without keys. Left out: no. */
@@ -73,19 +78,16 @@ export function backupExportActivities({ connections }: Deps) {
       const edges: EdgeRow[] = [];
       const count = { records: 0, devices: 0, modules: 0, systemModules: 0, edges: 0, longLines: 0 };
       const open = { lackingKeys: 0, authenticationUnknown: 0 };
+      const ranges = input.rangeBytes === undefined ? null : new RangeCutter(input.rangeBytes);
       let bytes = 0;
       const sealer = await storage.sealer(input.container, DEVICES_BLOB);
-      for await (const line of snapshotLines(storage, input.container, input.maxLineBytes, (part) => {
+      const see = (part: Buffer): Promise<void> | void => {
         hash.update(part);
+        ranges?.add(part);
         bytes += part.length;
         return sealer?.write(part);
-      })) {
-        count.records += 1;
-        if (line.record === null) {
-          count.longLines += 1;
-          continue;
-        }
-        const { record } = line;
+      };
+      const note = (record: RegistryRecord): void => {
         if (record.moduleId === null) count.devices += 1;
         else count.modules += 1;
         if (isSystemModule(record)) count.systemModules += 1;
@@ -94,6 +96,13 @@ export function backupExportActivities({ connections }: Deps) {
         if (record.moduleId === null && record.iotEdge) {
           count.edges += 1;
           edges.push(edgeRow(record));
+        }
+      };
+      for await (const batch of snapshotLines(storage, input.container, input.maxLineBytes, { see })) {
+        for (const { record } of batch) {
+          count.records += 1;
+          if (record === null) count.longLines += 1;
+          else note(record);
         }
       }
       await sealer?.close();
@@ -110,6 +119,7 @@ export function backupExportActivities({ connections }: Deps) {
         sha256: hash.digest('hex'),
         ...(input.keyless === true ? { keys: false, ...open } : { keys: true }),
         ...count,
+        ...(ranges === null ? {} : { ranges: ranges.close() }),
         counted: input.counted,
         ...(configurations === undefined ? {} : { configurations }),
       };
@@ -154,63 +164,76 @@ export interface SnapshotLine {
   readonly offset: number;
 }
 
+export interface SnapshotLinesOptions {
+  /** Sees every byte; what it returns is awaited. */
+  readonly see?: LineOptions['onBytes'];
+  /** False for lines that may stand before the first record and are none. */
+  readonly mayBegin?: (line: string) => boolean;
+  /** Left out: the whole snapshot. */
+  readonly range?: Pick<SnapshotRange, 'offset' | 'bytes'>;
+}
+
 /**
- * The records of a snapshot's devices.txt, in order.
+ * The records of a snapshot's devices.txt, in order, in batches: a wait for each line would cost more than to read it.
  *
- * @param mayBegin false for lines that may stand before the first record and are none.
  * @throws HubferryError SNAPSHOT_LINE_… naming snapshot and byte; SNAPSHOT_CUT when the last line ends in the middle.
  */
 export async function* snapshotLines(
   storage: Storage,
   container: string,
   maxLineBytes: number,
-  onBytes?: LineOptions['onBytes'],
-  mayBegin: (line: string) => boolean = () => true,
-): AsyncGenerator<SnapshotLine> {
+  { see, mayBegin = () => true, range }: SnapshotLinesOptions = {},
+): AsyncGenerator<SnapshotLine[]> {
   let begun = false;
   let lastByte = 0x0a;
-  const stream = await storage.read(container, DEVICES_BLOB);
+  const start = range?.offset ?? 0;
+  const bounds = range === undefined ? {} : { offset: start, count: range.bytes };
+  const stream = await storage.read(container, DEVICES_BLOB, { offset: 0, ...bounds });
   const batches = lineBatches(stream, {
     maxLineBytes,
     onBytes: (bytes) => {
       lastByte = bytes.at(-1) ?? lastByte;
-      return onBytes?.(bytes);
+      return see?.(bytes);
     },
   });
   let pending: Line | BadLine | null = null; // held back by one, so that a bad last line can be told from a bad line
   for await (const batch of batches) {
-    for (const line of batch) {
-      if (isBlank(line)) continue;
+    const lines: SnapshotLine[] = [];
+    for (const found of batch) {
+      if (isBlank(found)) continue;
+      const line = start === 0 ? found : { ...found, offset: start + found.offset };
       begun ||= line.text === null || mayBegin(withoutMark(line.text));
       if (!begun) continue;
-      if (pending) yield parsed(container, pending, false);
+      if (pending) lines.push(parsed(container, pending, false));
       pending = line;
     }
+    yield lines;
   }
-  if (pending) yield parsed(container, pending, lastByte !== 0x0a);
+  if (pending) yield [parsed(container, pending, lastByte !== 0x0a)];
 }
 
-/** A snapshot with its hash, as its manifest tells it. */
+/** A snapshot, or a range of one, with its hash, as its manifest tells it. */
 export interface WholeSnapshotInput {
   readonly snapshot: string;
   readonly sha256: string;
   readonly maxLineBytes: number;
+  /** Left out: the whole snapshot. */
+  readonly range?: SnapshotRange;
 }
 
 /**
- * The records of a snapshot's devices.txt, in order, to the last one.
+ * The records of a snapshot's devices.txt, or of a range of it, in order, to the last one, in batches.
  *
  * @throws HubferryError SNAPSHOT_…, at the end also for one that was changed, or cut between two lines, since it was taken
  */
 export async function* wholeSnapshot(
   storage: Storage,
-  { snapshot, sha256, maxLineBytes }: WholeSnapshotInput,
-): AsyncGenerator<SnapshotLine> {
+  { snapshot, sha256, maxLineBytes, range }: WholeSnapshotInput,
+): AsyncGenerator<SnapshotLine[]> {
   const hash = createHash('sha256');
-  yield* snapshotLines(storage, snapshot, maxLineBytes, (bytes) => {
-    hash.update(bytes);
-  });
-  if (hash.digest('hex') !== sha256) {
+  const see = (bytes: Buffer): void => void hash.update(bytes);
+  yield* snapshotLines(storage, snapshot, maxLineBytes, range === undefined ? { see } : { see, range });
+  if (hash.digest('hex') !== (range?.sha256 ?? sha256)) {
     throw new HubferryError(
       'SNAPSHOT_DAMAGED',
       `The content of snapshot ${snapshot} is not what its manifest says: it was changed, or cut.`,
@@ -234,7 +257,7 @@ function parsed(container: string, line: Line | BadLine, unterminated: boolean):
   }
   const text = line.offset === 0 ? withoutMark(line.text) : line.text;
   try {
-    return { record: parseLine(text), text, offset: line.offset };
+    return { record: readLine(text), text, offset: line.offset };
   } catch (error) {
     if (!(error instanceof HubferryError)) throw error;
     const cut = unterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';

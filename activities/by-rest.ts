@@ -5,6 +5,7 @@ import { readAuthentication } from '../registry/authentication.js';
 import { type Change, parseChange, restBodies } from '../registry/change.js';
 import { CREDENTIALS } from '../registry/compare.js';
 import { explained, FULL } from '../registry/error-log.js';
+import { withMembers } from '../registry/json-scan.js';
 import { counted } from '../registry/metrics.js';
 import { isJsonObject, type RegistryRecord } from '../registry/record.js';
 import type { EdgeRow, EdgeTable } from '../registry/scopes.js';
@@ -100,7 +101,7 @@ class Sender {
           return null;
         }
         case 'identity':
-          return await this.#attachLeaf(change);
+          return await this.#putIdentity(change);
         default:
           return explained('InvalidOperation');
       }
@@ -108,7 +109,7 @@ class Sender {
       if (!(error instanceof HubAnswerError)) throw error;
       this.#full ||= change.part === 'create' && isFull(error);
       // Under SAS a hub does not let the modules of a disabled device be touched (facts §1.5).
-      if (NOT_TAKEN.has(error.status) || isFull(error) || (error.status === 401 && change.part === 'create'))
+      if (NOT_TAKEN.has(error.status) || isFull(error) || (error.status === 401 && change.part !== 'twin'))
         return explained(error.serviceCode ?? String(error.status));
       throw error;
     }
@@ -164,6 +165,30 @@ class Sender {
   async #createModule(id: { deviceId: string; moduleId: string }, identity: string): Promise<void> {
     const before = { at: this.#visibleAt, poll: this.#poll };
     await whenVisible(before, INVISIBLE_DEVICE, () => this.#hub.putModule(id, identity, null));
+  }
+
+  #putIdentity(change: Change): Promise<NotTaken | null> {
+    const { record, identity } = restBodies(change);
+    const { deviceId, moduleId } = record;
+    return moduleId === null
+      ? this.#attachLeaf(change)
+      : this.#putModule({ deviceId, moduleId }, identity, change);
+  }
+
+  /** A module's credentials; who manages it stays. */
+  async #putModule(
+    id: { readonly deviceId: string; readonly moduleId: string },
+    identity: string,
+    { eTag }: Change,
+  ): Promise<NotTaken | null> {
+    const module = await patiently(() => this.#hub.getModule(id.deviceId, id.moduleId));
+    if (module === null) return explained('ModuleNotFound');
+    if (eTag === null || module.etag !== eTag) return explained('PreconditionFailed');
+    const { managedBy } = module;
+    const body =
+      managedBy === null ? identity : withMembers(identity, { managedBy: JSON.stringify(managedBy) });
+    await patiently(() => this.#hub.putModule(id, body ?? identity, eTag));
+    return null;
   }
 
   /** Gives a leaf device the parent that an import ignored. */

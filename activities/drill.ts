@@ -108,8 +108,9 @@ export function drillActivities({ connections }: Deps) {
         count += 1;
         if (count <= LOOKED_AT) others.add(name);
       };
-      for await (const { record } of snapshotLines(storage, input.id, input.maxLineBytes))
-        if (record !== null && !isSystemModule(record)) add(recordKey(record.deviceId, record.moduleId));
+      for await (const batch of snapshotLines(storage, input.id, input.maxLineBytes))
+        for (const { record } of batch)
+          if (record !== null && !isSystemModule(record)) add(recordKey(record.deviceId, record.moduleId));
       for (const { id } of await configurationsOf(storage, input.id)) add(nameOf(id));
       const own: string[] = [];
       const plan = input.drill === null ? [] : ownLines(storage, SHARED_CONTAINER, planBlob(input.drill));

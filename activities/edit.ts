@@ -65,9 +65,8 @@ export function editActivities({ connections }: Deps) {
       await splitList(storage, input, partitions, (edit) => after.add(edit));
       const rowsAfter = after.rows();
       await writeEdges(storage, work, rowsAfter);
-      let long = 0;
-      await splitSnapshot(
-        counted(wholeSnapshot(storage, { snapshot, sha256, maxLineBytes }), () => (long += 1)),
+      const long = await splitSnapshot(
+        wholeSnapshot(storage, { snapshot, sha256, maxLineBytes }),
         new PartitionWriters(storage, work, workBlob.source),
         partitions,
       );
@@ -113,16 +112,6 @@ async function splitList(
       );
   }
   await writers.closeAll(partitions);
-}
-
-async function* counted<T extends { readonly record: unknown }>(
-  lines: AsyncIterable<T>,
-  unread: () => void,
-): AsyncGenerator<T> {
-  for await (const line of lines) {
-    if (line.record === null) unread();
-    yield line;
-  }
 }
 
 /** Writes down what edits made of a hub, and counts it. */

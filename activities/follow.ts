@@ -92,14 +92,15 @@ export function followActivities({ connections }: Deps) {
       const whole = ({ id, sha256 }: SnapshotInfo) =>
         wholeSnapshot(storage, { snapshot: id, sha256, maxLineBytes });
       const statuses = new PartitionWriters(storage, work, workBlob.statuses);
-      for await (const { record } of whole(before)) {
-        if (record === null || record.moduleId !== null) continue;
-        const { deviceId, status, statusReason } = record;
-        await statuses.write(
-          partitionOf(deviceId, partitions),
-          JSON.stringify([deviceId, status, statusReason]),
-        );
-      }
+      for await (const batch of whole(before))
+        for (const { record } of batch) {
+          if (record === null || record.moduleId !== null) continue;
+          const { deviceId, status, statusReason } = record;
+          await statuses.write(
+            partitionOf(deviceId, partitions),
+            JSON.stringify([deviceId, status, statusReason]),
+          );
+        }
       await statuses.closeAll(partitions);
       const disabled = new PartitionWriters(storage, work, workBlob.disabled);
       await splitSnapshot(whole(after), disabled, partitions);
@@ -119,7 +120,8 @@ export function followActivities({ connections }: Deps) {
       await out.close();
       for (const blob of [EDGES_BLOB, CONFIGURATIONS_BLOB])
         await copyBlob(storage, after.id, container, blob);
-      const info: SnapshotInfo = { ...after, id: container, bytes, sha256: hash.digest('hex') };
+      const { ranges: _, ...same } = after;
+      const info: SnapshotInfo = { ...same, id: container, bytes, sha256: hash.digest('hex') };
       await storage.writeText(container, MANIFEST_BLOB, JSON.stringify(info));
       return info;
     },

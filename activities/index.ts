@@ -13,6 +13,7 @@ import { gcActivities } from './gc.js';
 import { guarded } from './guard.js';
 import { hubJobActivities } from './hub-job.js';
 import { importActivities } from './import.js';
+import { keptActivities } from './kept.js';
 import { keylessActivities } from './keyless.js';
 import { managersActivities } from './managers.js';
 import { manifestActivities } from './manifests.js';
@@ -48,6 +49,7 @@ export function createActivities(deps: Deps) {
     ...recheckActivities(deps),
     ...reconcileActivities(deps),
     ...planActivities(deps),
+    ...keptActivities(deps),
     ...newKeysActivities(deps),
     ...importActivities(deps),
     ...byRestActivities(deps),

@@ -156,6 +156,10 @@ export class Judge {
         this.#foreign(key);
         return null;
       }
+      if (own && rejection && moduleGoesByRest(found, rejection, own)) {
+        sum.update += 1;
+        return { kind: 'update', found, byRest: true };
+      }
       if (rejection && !isWorthATry(rejection, true, own) && !wasGuarded(rejection)) {
         sum.explained += 1;
         return null;
@@ -221,9 +225,17 @@ export class Judge {
  * where it says that it is full whatever was rejected for that, or for what it hangs on.
  */
 function goesByRest({ key, record }: Of<'missing'>, { code }: Rejected, own: Own): boolean {
-  if (own.sentByRest.has(key)) return mayPass(code);
-  if (own.full && (code === FULL || code === PARENT_MISSING || code === '404001')) return true;
-  return record.moduleId !== null && mayGoByRest(code);
+  if (own.full && !own.sentByRest.has(key) && (code === FULL || code === PARENT_MISSING || code === '404001'))
+    return true;
+  return moduleGoesByRest({ key, record }, { code }, own);
+}
+
+function moduleGoesByRest(
+  { key, record }: Pick<Of<'missing'>, 'key' | 'record'>,
+  { code }: Pick<Rejected, 'code'>,
+  own: Own,
+): boolean {
+  return own.sentByRest.has(key) ? mayPass(code) : record.moduleId !== null && mayGoByRest(code);
 }
 
 /** A leaf device that is as it should be, but for its parent. */

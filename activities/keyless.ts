@@ -63,22 +63,18 @@ export function keylessActivities({ connections }: Deps) {
       const writers = new PartitionWriters(storage, input.work, (at) => workBlob.exported(container, at));
       let open = 0;
       // Lines over the limit of the run are carried along: they are counted, and refused, like any others.
-      const lines = snapshotLines(
-        storage,
-        container,
-        OWN_LINE_LIMIT,
-        undefined,
-        (line) => !isExportWarning(line),
-      );
-      for await (const { record, text, offset } of lines) {
-        if (record === null || text === null)
-          throw new HubferryError(
-            'SNAPSHOT_DAMAGED',
-            `The export in ${container} has a line of more than ${OWN_LINE_LIMIT} bytes, at byte ${offset}.`,
-          );
-        if (record.authentication === null) open += 1;
-        await writers.write(partitionOf(record.deviceId, partitions), text);
-      }
+      const mayBegin = (line: string): boolean => !isExportWarning(line);
+      const lines = snapshotLines(storage, container, OWN_LINE_LIMIT, { mayBegin });
+      for await (const batch of lines)
+        for (const { record, text, offset } of batch) {
+          if (record === null || text === null)
+            throw new HubferryError(
+              'SNAPSHOT_DAMAGED',
+              `The export in ${container} has a line of more than ${OWN_LINE_LIMIT} bytes, at byte ${offset}.`,
+            );
+          if (record.authentication === null) open += 1;
+          await writers.write(partitionOf(record.deviceId, partitions), text);
+        }
       await writers.close();
       return { partitions, open };
     },

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { Context } from '@temporalio/activity';
 
 /** One line of a blob, without its line end. */
@@ -21,14 +21,22 @@ export interface LineOptions {
   readonly onBytes?: (bytes: Buffer) => Promise<void> | void;
   /** Takes bytes that are not UTF-8 as replacement characters. */
   readonly lenient?: boolean;
+  /** Bytes that are split at once, at least; by default 256 KiB. */
+  readonly batchBytes?: number;
 }
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /**
- * Splits a stream of bytes at line ends (LF or CRLF) and yields the non-empty lines in batches, one per chunk of the
- * stream. A character never falls apart between chunks, since lines are cut as bytes.
+ * Bytes that are split at once. A text of so many is never moved by the garbage collector, and its lines are parts of it:
+ * a partition that is held line by line would be moved about twice.
+ */
+const BATCH_BYTES = 256 * 1024;
+
+/**
+ * Splits a stream of bytes at line ends (LF or CRLF) and yields the non-empty lines in batches. A character never falls
+ * apart between two, since lines are cut as bytes; where all of a batch is ASCII, as text.
  *
  * @throws the activity's cancellation.
  */
@@ -58,10 +66,24 @@ export async function* lineBatches(
   };
 
   const maxLine = options.maxLineBytes + 1; // its CR does not count
-  for await (const chunk of stream) {
+  for await (const chunk of gathered(stream, options.batchBytes ?? BATCH_BYTES)) {
     cancellationSignal.throwIfAborted();
     const seen = options.onBytes?.(chunk);
     if (seen !== undefined) await seen;
+    const last = chunk.lastIndexOf(NEWLINE);
+    if (last >= 0 && !tooLong) {
+      const whole = Buffer.concat([...held, chunk.subarray(0, last + 1)]);
+      if (isAscii(whole)) {
+        yield asciiLines(whole, lineStart, options.maxLineBytes);
+        const rest = chunk.subarray(last + 1);
+        lineStart += whole.length;
+        held = rest.length === 0 ? [] : [rest];
+        heldBytes = rest.length;
+        tooLong = heldBytes > maxLine;
+        if (tooLong) held = [];
+        continue;
+      }
+    }
     const lines: (Line | BadLine)[] = [];
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
@@ -81,4 +103,34 @@ export async function* lineBatches(
     const line = take(Buffer.alloc(0));
     if (line) yield [line];
   }
+}
+
+/** Lines of ASCII, of which the last one has its end, too. */
+function asciiLines(bytes: Buffer, start: number, maxLineBytes: number): (Line | BadLine)[] {
+  const text = bytes.toString('latin1');
+  const lines: (Line | BadLine)[] = [];
+  let from = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
+    const to = text.charCodeAt(at - 1) === RETURN && at > from ? at - 1 : at;
+    const offset = start + from;
+    if (to - from > maxLineBytes) lines.push({ text: null, offset, problem: 'too long' });
+    else if (to > from) lines.push({ text: text.slice(from, to), offset });
+    from = at + 1;
+  }
+  return lines;
+}
+
+/** The same bytes in chunks that are worth to be looked at. */
+async function* gathered(stream: AsyncIterable<Buffer>, least: number): AsyncGenerator<Buffer> {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes < least) continue;
+    yield chunks.length === 1 ? chunk : Buffer.concat(chunks);
+    chunks = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(chunks);
 }

@@ -27,7 +27,7 @@ import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { patiently, type Visibility, whenVisible } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { allOwnLines, ownLines, targetEdges, workBlob } from './work.js';
+import { allOwnLines, allPartitionLines, ownLines, partitionLines, targetEdges, workBlob } from './work.js';
 
 export interface CompareManifestsInput {
   readonly account: string;
@@ -74,13 +74,13 @@ export function manifestActivities({ connections }: Deps) {
     async compareManifests(input: CompareManifestsInput): Promise<ManifestPart> {
       const { work, pass, partition, sent } = input;
       const storage = connections.storage(input.account);
-      const source = await allOwnLines(storage, work, workBlob.systemModules(partition));
+      const source = await allPartitionLines(storage, work, workBlob.systemModules(partition));
       const own = sent && (await readOwn(storage, input, sent));
       const judge = new ManifestJudge(input.existing, own);
       const out = new ManifestWriter(storage, input);
       if (source.length > 0) {
-        const desired = await allOwnLines(storage, work, workBlob.desired(partition));
-        const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
+        const desired = await allPartitionLines(storage, work, workBlob.desired(partition));
+        const actual = await allPartitionLines(storage, work, workBlob.actual(pass, partition));
         const deployments = actingDeployments(await configurationsOf(storage, input.configurations));
         for (const found of compareAll({ desired, source, actual, deployments })) {
           const change = judge.count(found);
@@ -139,7 +139,8 @@ class ManifestWriter {
   }
 
   async add(change: ManifestChange): Promise<void> {
-    this.#digests.push(changeDigest(change.kind, manifestKey(change.id), manifestContent(change)));
+    const digest = changeDigest(change.kind, manifestKey(change.id), manifestContent(change));
+    this.#digests.push(Buffer.from(digest, 'latin1'));
     this.#lines.push(`${JSON.stringify(change)}\n`);
     if (this.#lines.length === CHUNK) await this.#flush();
   }
@@ -200,7 +201,7 @@ async function readOwn(
   }
   const lines = new Map<RecordKey, string>();
   if (planned.size > 0) {
-    for await (const batch of ownLines(storage, work, workBlob.actual(first, partition))) {
+    for await (const batch of partitionLines(storage, work, workBlob.actual(first, partition))) {
       for (const line of batch) {
         const { deviceId, moduleId } = identityOfLine(line);
         const key = recordKey(deviceId, moduleId);

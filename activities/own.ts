@@ -7,7 +7,7 @@ import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
 import { EdgeTable } from '../registry/scopes.js';
 import { isByRest } from '../registry/waves.js';
-import { allOwnLines, edgeTableOf, ownLines, workBlob } from './work.js';
+import { allOwnLines, edgeTableOf, ownLines, partitionLines, workBlob } from './work.js';
 
 /** What a run has sent so far: only its records may be sent again (design §5). */
 export interface OwnPlan {
@@ -83,7 +83,7 @@ export class Own {
     const lines = new Map<RecordKey, string>();
     const [first = 0] = passes;
     if ([...planned.values()].some((kind) => kind !== 'create')) {
-      for await (const batch of ownLines(storage, work, workBlob.actual(first, partition))) {
+      for await (const batch of partitionLines(storage, work, workBlob.actual(first, partition))) {
         for (const text of batch) {
           const key = keyOfLine(text);
           if (planned.has(key)) lines.set(key, text);

@@ -19,14 +19,14 @@ export class PartitionWriters {
     this.#blob = blob;
   }
 
-  /** Adds one line, given without its end, to a partition. */
-  async write(partition: number, line: string): Promise<void> {
+  /** Adds one line, given without its end, to a partition. @returns nothing while it is only buffered */
+  write(partition: number, line: string): Promise<void> | void {
     let writer = this.#writers.get(partition);
     if (writer === undefined) {
       writer = this.#storage.writer(this.#container, this.#blob(partition), { blockBytes: BLOCK_BYTES });
       this.#writers.set(partition, writer);
     }
-    await writer.write(`${line}\n`);
+    return writer.write(`${line}\n`);
   }
 
   async close(): Promise<void> {
@@ -48,16 +48,25 @@ export class PartitionWriters {
  * record cannot be compared.
  *
  * @param print what is written for a record; left out, its line as it is.
+ * @returns how many lines were left out.
  */
 export async function splitSnapshot(
-  lines: AsyncIterable<SnapshotLine>,
+  batches: AsyncIterable<SnapshotLine[]>,
   writers: PartitionWriters,
   partitions: number,
   print: (record: RegistryRecord, text: string) => string = (_, text) => text,
-): Promise<void> {
-  for await (const { record, text } of lines) {
-    if (record === null || text === null) continue;
-    await writers.write(partitionOf(record.deviceId, partitions), print(record, text));
+): Promise<number> {
+  let long = 0;
+  for await (const batch of batches) {
+    for (const { record, text } of batch) {
+      if (record === null || text === null) {
+        long += 1;
+        continue;
+      }
+      const written = writers.write(partitionOf(record.deviceId, partitions), print(record, text));
+      if (written !== undefined) await written;
+    }
   }
   await writers.closeAll(partitions);
+  return long;
 }

@@ -1,14 +1,11 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
 import { type Change, printChange } from '../registry/change.js';
-import { contentOf } from '../registry/content.js';
-import { changeDigest, saltedDigest } from '../registry/digest.js';
-import { parseDesiredLine } from '../registry/line.js';
+import { changeDigest } from '../registry/digest.js';
 import { type PlanSample, planSample, SAMPLES_EACH } from '../registry/plan-sample.js';
 import type { ChangeKind } from '../registry/reconcile.js';
 import { kindOf, type RecordKey } from '../registry/record.js';
 import { type EdgeTable, parentOf } from '../registry/scopes.js';
 import type { Due } from './judge.js';
-import { NewKeys } from './new-keys.js';
 import { LINES_PER_MARK, workBlob } from './work.js';
 
 /** Where what a comparison of one partition writes down belongs. */
@@ -16,35 +13,6 @@ export interface PartitionOfPass {
   readonly work: string;
   readonly pass: number;
   readonly partition: number;
-}
-
-/** What stays of one partition of a plan after the run: whose each change is, its kind, and a digest of what it leaves. */
-export class KeptPlan {
-  readonly #writer: BlobWriter;
-  readonly #keys: NewKeys;
-  readonly #salt: string;
-
-  constructor(storage: Storage, { work, pass, partition }: PartitionOfPass, salt: string) {
-    this.#writer = storage.writer(work, workBlob.kept(pass, partition));
-    this.#keys = new NewKeys(storage, work);
-    this.#salt = salt;
-  }
-
-  /** @param change one of the lines that carry it out: each holds the whole record. */
-  async add({ kind, found: { key } }: Due, change: Change | undefined): Promise<void> {
-    const digest = kind === 'delete' || change === undefined ? null : await this.#digest(change);
-    await this.#writer.write(`${JSON.stringify({ key, kind, digest })}\n`);
-  }
-
-  /** Keys that the run makes count with their values, so that others in their place are seen. */
-  async #digest(change: Change): Promise<string | null> {
-    const read = parseDesiredLine((await this.#keys.filled(change)).line);
-    return read.kind === 'refused' ? null : saltedDigest(this.#salt, contentOf(read.record, read.parent));
-  }
-
-  async close(): Promise<void> {
-    await this.#writer.close();
-  }
 }
 
 /** Some changes of each kind in one partition of a plan, field by field and without keys. */
@@ -74,7 +42,7 @@ export class Changes {
   readonly #streams = new Map<string, { writer: BlobWriter; lines: number; marks: number[] }>();
   readonly #storage: Storage;
   readonly #input: PartitionOfPass;
-  readonly #digests: Buffer[] = [];
+  #digests = '';
 
   constructor(storage: Storage, input: PartitionOfPass) {
     this.#storage = storage;
@@ -83,10 +51,11 @@ export class Changes {
 
   /** A change counts once for the hash, in however many lines it is sent. */
   digest(kind: ChangeKind, key: RecordKey, content: string): void {
-    this.#digests.push(changeDigest(kind, key, content));
+    this.#digests += changeDigest(kind, key, content);
   }
 
-  async add(wave: string, change: Change): Promise<void> {
+  /** @returns nothing while it is only buffered */
+  add(wave: string, change: Change): Promise<void> | void {
     const { work, pass, partition } = this.#input;
     let stream = this.#streams.get(wave);
     if (stream === undefined) {
@@ -99,7 +68,7 @@ export class Changes {
     }
     if (stream.lines % LINES_PER_MARK === 0) stream.marks.push(stream.writer.bytes);
     stream.lines += 1;
-    await stream.writer.write(`${printChange(change)}\n`);
+    return stream.writer.write(`${printChange(change)}\n`);
   }
 
   async close(): Promise<Record<string, number>> {
@@ -115,7 +84,7 @@ export class Changes {
       lines[wave] = stream.lines;
     }
     const digests = this.#storage.writer(work, workBlob.digests(pass, partition));
-    await digests.write(Buffer.concat(this.#digests));
+    await digests.write(Buffer.from(this.#digests, 'latin1'));
     await digests.close();
     return lines;
   }

@@ -1,9 +1,6 @@
-import { planBlob, SAMPLES_BLOB, SHARED_CONTAINER } from '../azure/shared-container.js';
-import type { Storage } from '../azure/storage.js';
+import { SAMPLES_BLOB } from '../azure/shared-container.js';
 import { parseConfiguration } from '../registry/configurations.js';
-import { configurationContentOf } from '../registry/content.js';
-import { configurationDigest, planHash, saltedDigest } from '../registry/digest.js';
-import { manifestContent, manifestKey } from '../registry/manifests.js';
+import { configurationDigest, planHash } from '../registry/digest.js';
 import {
   configurationSample,
   manifestSample,
@@ -11,11 +8,11 @@ import {
   SAMPLES_EACH,
 } from '../registry/plan-sample.js';
 import type { Policy } from '../registry/policy.js';
-import { KEPT_PLAN, type KeptChange, mergedChange } from '../registry/undo.js';
 import { configurationChanges, configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
+import { writeKept } from './kept.js';
 import { changesIn } from './manifests.js';
-import { allOwnLines, ownLines, workBlob } from './work.js';
+import { workBlob } from './work.js';
 
 export interface SealPlanInput {
   readonly account: string;
@@ -24,9 +21,9 @@ export interface SealPlanInput {
   readonly pass: number;
   readonly partitions: number;
   readonly policy: Policy;
-  /** Another one for every run, and the same for every attempt. */
+  /** As in `KeepPlanInput`. */
   readonly salt: string;
-  /** Whether this is the run's plan, of which key, kind and a salted digest stay after the run. */
+  /** Whether what stays of the plan is stored, too: in histories of 0.1, of which `reconcile` wrote it down. */
   readonly keep: boolean;
   /** Whether earlier plans of the run were carried out: what stays of them stays in the file. Left out: no. */
   readonly followed?: boolean;
@@ -70,7 +67,7 @@ export function planActivities({ connections }: Deps) {
       await storage.writeText(container, SAMPLES_BLOB, JSON.stringify(kept, null, 2));
     },
 
-    /** Hashes the changes of a pass, and stores what may stay of a plan: no content, only keys, kinds and digests. */
+    /** Hashes the changes of a pass. */
     async sealPlan(input: SealPlanInput): Promise<{ hash: string }> {
       const { account, work, pass, partitions, policy } = input;
       const storage = connections.storage(account);
@@ -85,78 +82,8 @@ export function planActivities({ connections }: Deps) {
       const configurations = input.configurations === true ? await configurationChanges(storage, work) : [];
       digests.push(...configurations.map(({ kind, id, content }) => configurationDigest(kind, id, content)));
       const hash = planHash(Buffer.concat(digests), policy);
-      if (input.keep) {
-        const { salt } = input;
-        const writer = storage.writer(SHARED_CONTAINER, planBlob(input.run));
-        await writer.write(
-          `${JSON.stringify({ version: KEPT_PLAN, plan: hash, run: input.run, policy, salt })}\n`,
-        );
-        for (let partition = 0; partition < partitions; partition++) {
-          const before =
-            input.followed === true
-              ? await keptBefore(storage, work, workBlob.followed(partition))
-              : NONE_BEFORE;
-          for await (const line of keptChanges(storage, input, partition)) {
-            const kept = before.size === 0 ? line : mergedLine(before, line);
-            if (kept !== null) await writer.write(`${kept}\n`);
-          }
-          for (const line of before.values()) await writer.write(`${JSON.stringify(line)}\n`);
-        }
-        const before =
-          input.followed === true
-            ? await keptBefore(storage, work, workBlob.followedConfigurations)
-            : NONE_BEFORE;
-        for (const { kind, id, content } of configurations) {
-          const digest =
-            kind === 'delete'
-              ? null
-              : saltedDigest(salt, configurationContentOf(parseConfiguration(content)));
-          const kept = mergedLine(before, JSON.stringify({ configuration: id, kind, digest }));
-          if (kept !== null) await writer.write(`${kept}\n`);
-        }
-        for (const line of before.values()) await writer.write(`${JSON.stringify(line)}\n`);
-        await writer.close();
-      }
+      if (input.keep) await writeKept(storage, { ...input, hash });
       return { hash };
     },
   };
-}
-
-type KeptLine = Pick<KeptChange, 'kind' | 'digest'> & {
-  readonly key?: string;
-  readonly configuration?: string;
-};
-
-const NONE_BEFORE = new Map<string, KeptLine>();
-
-const nameOf = ({ key, configuration }: KeptLine): string => key ?? `configuration ${configuration}`;
-
-/** What stays of earlier plans of the run, by what it is about. */
-async function keptBefore(storage: Storage, work: string, blob: string): Promise<Map<string, KeptLine>> {
-  const lines = await allOwnLines(storage, work, blob);
-  return new Map(lines.map((line) => JSON.parse(line) as KeptLine).map((line) => [nameOf(line), line]));
-}
-
-/** One line of what stays of this plan, put together with that of earlier ones, which it is taken from; null for none. */
-function mergedLine(before: Map<string, KeptLine>, text: string): string | null {
-  const line = JSON.parse(text) as KeptLine;
-  const name = nameOf(line);
-  const merged = mergedChange(before.get(name), line);
-  before.delete(name);
-  return merged && JSON.stringify(merged);
-}
-
-/** What stays of the changes of records and manifests in one partition of a plan. */
-async function* keptChanges(
-  storage: Storage,
-  { work, pass, salt }: Pick<SealPlanInput, 'work' | 'pass' | 'salt'>,
-  partition: number,
-): AsyncGenerator<string> {
-  for await (const batch of ownLines(storage, work, workBlob.kept(pass, partition))) yield* batch;
-  for await (const { name } of storage.list(work, workBlob.manifests(pass, partition))) {
-    for await (const change of changesIn(storage, work, name)) {
-      const digest = saltedDigest(salt, manifestContent(change));
-      yield JSON.stringify({ key: manifestKey(change.id), kind: change.kind, digest });
-    }
-  }
 }

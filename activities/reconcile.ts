@@ -12,10 +12,11 @@ import type { KeptChange } from '../registry/undo.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { Judge } from './judge.js';
+import { writeKeptChanges } from './kept.js';
 import { markedLines } from './new-keys.js';
 import { keyOfLine, Own, type OwnPlan } from './own.js';
-import { Changes, KeptPlan, PlanSamples } from './plan-streams.js';
-import { allOwnLines, edgeTableOf, workBlob } from './work.js';
+import { Changes, PlanSamples } from './plan-streams.js';
+import { allOwnLines, allPartitionLines, edgeTableOf, workBlob } from './work.js';
 
 export interface ReconcileInput {
   readonly account: string;
@@ -29,7 +30,9 @@ export interface ReconcileInput {
   readonly own: OwnPlan | null;
   /** The snapshot that holds the configurations of the target that were there before the first write. */
   readonly configurations?: string;
-  /** Of the digests that stay of a plan; left out where this is no plan, or one of 0.1. */
+  /** Whether some changes are shown field by field. Left out: no. */
+  readonly samples?: boolean;
+  /** In histories of 0.1: of the digests that stay of a plan, which are written down here, too. */
   readonly salt?: string;
   /** Whether the run is about the records of `workBlob.selected` only. Left out: about all. */
   readonly selected?: boolean;
@@ -62,16 +65,15 @@ export function reconcileActivities({ connections }: Deps) {
         edgeTableOf(storage, input.sourceEdges),
         edgeTableOf(storage, input.targetSnapshot),
       ]);
-      const desired = await allOwnLines(storage, work, workBlob.desired(partition));
-      const actual = await allOwnLines(storage, work, workBlob.actual(pass, partition));
+      const desired = await allPartitionLines(storage, work, workBlob.desired(partition));
+      const actual = await allPartitionLines(storage, work, workBlob.actual(pass, partition));
       const filtered = await allOwnLines(storage, work, workBlob.filtered(partition));
       const selected =
         input.selected === true ? await allOwnLines(storage, work, workBlob.selected(partition)) : undefined;
       const own = input.own && (await Own.read(storage, input, input.own));
       const out = new Changes(storage, input);
       const differences = storage.writer(work, workBlob.differences(pass, partition));
-      const kept = input.salt === undefined ? null : new KeptPlan(storage, input, input.salt);
-      const samples = new PlanSamples();
+      const samples = input.samples === true || input.salt !== undefined ? new PlanSamples() : null;
       const made = input.followed === true ? await madeBefore(storage, work, partition) : NONE_MADE;
       const judge = new Judge({ policy: input.policy, own, actualEdges, made }, input.maxTwinCalls);
       const configurations = await configurationsOf(storage, input.configurations ?? null);
@@ -83,12 +85,13 @@ export function reconcileActivities({ connections }: Deps) {
       const sides = { desired, actual, actualEdges, managed, filtered, keyless };
       for (const found of comparePartition(selected === undefined ? sides : { ...sides, selected })) {
         const difference = differenceLine(found);
-        if (difference !== null) await differences.write(`${difference}\n`);
+        const told = difference === null ? undefined : differences.write(`${difference}\n`);
+        if (told !== undefined) await told;
         const due = judge.count(found);
         if (due === null) continue;
         const { key } = due.found;
         judge.countKind(due);
-        if (kept !== null) samples.add(due, actualEdges);
+        samples?.add(due, actualEdges);
         // Keys that the run makes enter the hash as marks (design §5).
         out.digest(due.kind, key, 'line' in due.found ? (marked.get(key) ?? due.found.line) : '');
         const level = sourceEdges.levelOf(due.found.record.deviceId);
@@ -99,14 +102,19 @@ export function reconcileActivities({ connections }: Deps) {
         const makes = (change: Change): boolean =>
           makesKeys(change) || (marked.has(key) && writesKeys(change));
         if (lines.some(({ change }) => makes(change))) judge.newKeys(key);
-        for (const { wave, change } of lines) await out.add(wave, change);
-        await kept?.add(due, lines[0]?.change);
+        // What is only buffered is not waited for: a wait costs more than most of what is done for a record.
+        for (const { wave, change } of lines) {
+          const added = out.add(wave, change);
+          if (added !== undefined) await added;
+        }
       }
       counted(metricMeter, 'hubferry_records', desired.length, { stage: 'compare' });
       await differences.close();
-      await kept?.close();
-      if (kept !== null) await samples.write(storage, work, workBlob.samples(pass, partition));
-      return { ...judge.sum, lines: await out.close() };
+      await samples?.write(storage, work, workBlob.samples(pass, partition));
+      const lines = await out.close();
+      if (input.salt !== undefined)
+        await writeKeptChanges(storage, { work, pass, partition, salt: input.salt });
+      return { ...judge.sum, lines };
     },
   };
 }

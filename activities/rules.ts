@@ -3,6 +3,7 @@ import { compilePredicate } from '../config/predicate.js';
 import { printIdentity } from '../registry/change.js';
 import { HubferryError } from '../registry/errors.js';
 import { partitionOf } from '../registry/partition.js';
+import { plainRecord } from '../registry/quick-line.js';
 import { isSystemModule, quoted } from '../registry/record.js';
 import { isLeftOut, Names, RuledEdges, type RuledRecord, ruledPartition } from '../registry/ruled.js';
 import { type OrphanPolicy, type Rule, Rules, type RuleTally } from '../registry/rules.js';
@@ -80,16 +81,18 @@ export class RuledSnapshot {
     // What it counts is counted again with all other records.
     const rules = new Rules(this.#input.rules, compilePredicate);
     const writers = new PartitionWriters(this.#storage, this.#input.work, workBlob.source);
-    for await (const line of wholeSnapshot(this.#storage, this.#input)) {
+    const add = async (line: SnapshotLine): Promise<void> => {
       const { record, text } = line;
       if (record === null || text === null) {
         this.#long.push(line);
-        continue;
+        return;
       }
       await writers.write(partitionOf(record.deviceId, this.#partitions), text);
       if (record.moduleId === null && record.iotEdge)
-        this.#edges.add(record.deviceId, rules.apply(record, this.#edges.parentOf(record)));
-    }
+        this.#edges.add(record.deviceId, rules.apply(plainRecord(record), this.#edges.parentOf(record)));
+    };
+    for await (const batch of wholeSnapshot(this.#storage, this.#input))
+      for (const line of batch) await add(line);
     await writers.close();
     const rows = this.#edges.rows();
     await writeEdges(this.#storage, this.#input.work, rows);
@@ -102,8 +105,8 @@ export class RuledSnapshot {
    *
    * @throws HubferryError RULE_FAILED, PARENT_FILTERED, RENAME_COLLISION
    */
-  async *lines(): AsyncGenerator<Pick<SnapshotLine, 'record' | 'offset'>> {
-    yield* this.#long;
+  async *lines(): AsyncGenerator<Pick<SnapshotLine, 'record' | 'offset'>[]> {
+    yield this.#long;
     const filtered = new PartitionWriters(this.#storage, this.#input.work, workBlob.filtered);
     const names = new PartitionWriters(this.#storage, this.#input.work, workBlob.names);
     for (let partition = 0; partition < this.#partitions; partition++) {
@@ -124,7 +127,7 @@ export class RuledSnapshot {
         }
         if (this.#renames && record.moduleId === null)
           await names.write(to, JSON.stringify([record.deviceId, from]));
-        yield { record, offset: 0 };
+        yield [{ record, offset: 0 }];
       }
     }
     await filtered.close();

@@ -1,9 +1,6 @@
-import { SAMPLES } from '../registry/totals.js';
+import { SAMPLES, type Sampled } from '../registry/totals.js';
 
-export interface Sampled {
-  readonly count: number;
-  readonly samples: readonly string[];
-}
+export type { Sampled } from '../registry/totals.js';
 
 /** Counts things and remembers the first few by name. */
 export class Sampler {

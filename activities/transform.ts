@@ -10,9 +10,10 @@ import type { Rejected } from '../registry/refusal.js';
 import type { OrphanPolicy, Rule } from '../registry/rules.js';
 import { type EdgeTable, parentOf, placementRefusal } from '../registry/scopes.js';
 import { SAMPLES } from '../registry/totals.js';
-import { snapshotLines, wholeSnapshot } from './backup-export.js';
+import { type SnapshotLine, snapshotLines, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters, splitSnapshot } from './partitions.js';
+import type { SnapshotRange } from './ranges.js';
 import { type RuledResult, RuledSnapshot } from './rules.js';
 import { type Sampled, Sampler } from './sampler.js';
 import { edgeTableOf, workBlob } from './work.js';
@@ -29,6 +30,9 @@ export interface TransformInput {
   readonly bytes: number;
   readonly partitionBytes: number;
   readonly maxLineBytes: number;
+  /** A range of the snapshot, and its place among all; only without rules. Left out: the whole snapshot. */
+  readonly range?: SnapshotRange;
+  readonly piece?: number;
   /** Left out: none. */
   readonly rules?: readonly Rule[];
   readonly orphans?: OrphanPolicy;
@@ -70,26 +74,29 @@ export interface PartitionInput {
   readonly pass: number;
   readonly partitions: number;
   readonly maxLineBytes: number;
+  /** As in `TransformInput`. */
+  readonly range?: Pick<SnapshotRange, 'offset' | 'bytes'>;
+  readonly piece?: number;
 }
 
 export function transformActivities({ connections }: Deps) {
   return {
     /**
-     * Turns the source snapshot into the desired state of the target, partitioned by device id: system modules stand
-     * apart, records that the target would not take become refusals, scopes become parents.
+     * Turns the source snapshot, or a range of it, into the desired state of the target, partitioned by device id: system
+     * modules stand apart, records that the target would not take become refusals, scopes become parents.
      *
      * @throws HubferryError SNAPSHOT_…, also for one that was changed, or cut between two lines, since it was taken
      */
     async transform(input: TransformInput): Promise<TransformResult> {
       const storage = connections.storage(input.account);
       const partitions = partitionCount(input.bytes, input.partitionBytes);
-      const { rules, orphans = 'fail' } = input;
+      const { rules, orphans = 'fail', piece } = input;
       const ruled = rules && (await RuledSnapshot.of(storage, { ...input, rules, orphans }, partitions));
       const open = input.keyless === 'compared';
       const table = ruled?.edges ?? (await edgeTableOf(storage, input.snapshot));
       const edges = open ? table.without('AUTHENTICATION_UNKNOWN') : table;
-      const writers = new PartitionWriters(storage, input.work, workBlob.desired);
-      const manifests = new PartitionWriters(storage, input.work, workBlob.systemModules);
+      const writers = new PartitionWriters(storage, input.work, (at) => workBlob.desired(at, piece));
+      const manifests = new PartitionWriters(storage, input.work, (at) => workBlob.systemModules(at, piece));
       const systemModules = new Sampler();
       const staleParents = new Sampler();
       const lacking = new Sampler();
@@ -98,31 +105,35 @@ export function transformActivities({ connections }: Deps) {
       let longCount = 0;
       let records = 0;
 
-      for await (const line of ruled?.lines() ?? wholeSnapshot(storage, input)) {
-        const { record } = line;
+      const add = ({ record, offset }: Pick<SnapshotLine, 'record' | 'offset'>): Promise<void> | void => {
         records += 1;
         if (record === null) {
           longCount += 1;
           const reason = `the line is longer than ${input.maxLineBytes} bytes`;
           if (long.length < SAMPLES)
-            long.push({ record: `line at byte ${line.offset}`, code: 'LINE_TOO_LONG', reason });
-        } else if (isSystemModule(record)) {
-          systemModules.add(recordKey(record.deviceId, record.moduleId));
-          await manifests.write(partitionOf(record.deviceId, partitions), printDesiredLine(record, null));
-        } else {
-          const refusal = refusalIn(record, edges, open);
-          const parent = parentOf(record, edges);
-          if (parent.stale && refusal === null) staleParents.add(record.deviceId);
-          if (refusal === null) {
-            const { authentication } = record;
-            const key = recordKey(record.deviceId, record.moduleId);
-            if (authentication === null) unknown.add(key);
-            else if (lacksKeys(record) || (open && isToGenerate(authentication))) lacking.add(key);
-          }
-          const text = refusal ? printRefused(record, refusal) : printDesiredLine(record, parent.parent);
-          await writers.write(partitionOf(record.deviceId, partitions), text);
+            long.push({ record: `line at byte ${offset}`, code: 'LINE_TOO_LONG', reason });
+          return undefined;
         }
-      }
+        const partition = partitionOf(record.deviceId, partitions);
+        if (isSystemModule(record)) {
+          systemModules.add(recordKey(record.deviceId, record.moduleId));
+          return manifests.write(partition, printDesiredLine(record, null));
+        }
+        const refusal = refusalIn(record, edges, open);
+        if (refusal !== null) return writers.write(partition, printRefused(record, refusal));
+        const { parent, stale } = parentOf(record, edges);
+        if (stale) staleParents.add(record.deviceId);
+        const { authentication } = record;
+        const key = recordKey(record.deviceId, record.moduleId);
+        if (authentication === null) unknown.add(key);
+        else if (lacksKeys(record) || (open && isToGenerate(authentication))) lacking.add(key);
+        return writers.write(partition, printDesiredLine(record, parent));
+      };
+      for await (const batch of ruled?.lines() ?? wholeSnapshot(storage, input))
+        for (const line of batch) {
+          const waits = add(line);
+          if (waits !== undefined) await waits;
+        }
       await writers.close();
       await manifests.close();
       counted(metricMeter, 'hubferry_records', records, { stage: 'transform' });
@@ -140,14 +151,15 @@ export function transformActivities({ connections }: Deps) {
       };
     },
 
-    /** Splits a snapshot of the target by the same hash, so that each partition can be compared on its own. */
+    /** Splits a snapshot of the target, or a range of it, by the same hash: each partition can be compared on its own. */
     async partition(input: PartitionInput): Promise<void> {
       const storage = connections.storage(input.account);
       const writers = new PartitionWriters(storage, input.work, (partition) =>
-        workBlob.actual(input.pass, partition),
+        workBlob.actual(input.pass, partition, input.piece),
       );
       // A record that is left out for its length is left alone like any other extra of the target.
-      const lines = snapshotLines(storage, input.snapshot, input.maxLineBytes);
+      const { range } = input;
+      const lines = snapshotLines(storage, input.snapshot, input.maxLineBytes, range && { range });
       await splitSnapshot(lines, writers, input.partitions);
     },
   };

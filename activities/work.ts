@@ -15,9 +15,12 @@ export const LINES_PER_MARK = 1000;
 /** Why we ourselves withhold a line: its parent is not on the target. Stands where codes of the hub stand. */
 export const PARENT_MISSING = 'PARENT_MISSING';
 
-/** Names inside a run's private work container. Partitions of one device id hold its modules too. */
+/**
+ * Names inside a run's private work container. Partitions of one device id hold its modules too. Those that have a `piece`
+ * are read by `partitionLines`.
+ */
 export const workBlob = {
-  desired: (partition: number) => `desired/${pad(partition)}`,
+  desired: (partition: number, piece?: number) => `desired/${pad(partition)}${ofPiece(piece)}`,
   /**
    * Under rules: the source's lines, by the ids there; whose records are left out; and, where rules rename, for each device
    * `[its id, its id in the source]`.
@@ -50,14 +53,15 @@ export const workBlob = {
   configurationsLeftAlone: 'undo/configurations-left-alone',
   /** What the run did to configurations, after a line with the salt of its digests. */
   undoConfigurations: 'undo/configurations',
-  actual: (pass: number, partition: number) => `pass-${pass}/actual/${pad(partition)}`,
+  actual: (pass: number, partition: number, piece?: number) =>
+    `pass-${pass}/actual/${pad(partition)}${ofPiece(piece)}`,
   desiredConfigurations: 'configurations/desired',
   configurationChanges: 'configurations/changes',
   configurationsRejected: 'configurations/rejected',
   /** Written before a configuration is deleted to be made again: then one that is not there is ours to make. */
   configurationDeleted: (id: string) => `configurations/deleted/${encodeURIComponent(id)}`,
   /** The source's system modules. */
-  systemModules: (partition: number) => `system-modules/${pad(partition)}`,
+  systemModules: (partition: number, piece?: number) => `system-modules/${pad(partition)}${ofPiece(piece)}`,
   /** Manifests to send, some per blob. */
   manifests: (pass: number, partition: number, chunk?: number) =>
     `pass-${pass}/manifests/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
@@ -85,6 +89,8 @@ export const workBlob = {
 
 const pad = (number: number): string => String(number).padStart(4, '0');
 
+const ofPiece = (piece: number | undefined): string => (piece === undefined ? '' : `/${pad(piece)}`);
+
 /** Our own lines are never longer than what was accepted plus what we add. */
 export const OWN_LINE_LIMIT = 64 * 1024 * 1024;
 
@@ -100,6 +106,28 @@ export async function* ownLines(
   for await (const batch of lineBatches(stream, { maxLineBytes: OWN_LINE_LIMIT })) {
     yield batch.map((line) => line.text ?? '');
   }
+}
+
+/** The lines of a partition that was written as one blob, or in pieces: each by the activity that read a range. */
+export async function* partitionLines(
+  storage: Storage,
+  container: string,
+  blob: string,
+): AsyncGenerator<string[]> {
+  for await (const { name } of storage.list(container, blob))
+    if (name === blob || name.startsWith(`${blob}/`)) yield* ownLines(storage, container, name);
+}
+
+/** The same, all of them. */
+export async function allPartitionLines(
+  storage: Storage,
+  container: string,
+  blob: string,
+): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const batch of partitionLines(storage, container, blob))
+    for (const line of batch) lines.push(line);
+  return lines;
 }
 
 /** All lines of one of our own blobs: for blobs that are one partition or a side table. */

@@ -8,6 +8,9 @@ export const BLOCK_BYTES = 4 * 1024 * 1024;
 /** Blocks of one writer that are on their way at the same time. */
 const IN_FLIGHT = 2;
 
+/** UTF-16 units of text that are put into bytes at once: many short lines cost as much as one long text. */
+const TEXT_UNITS = 32 * 1024;
+
 /** What a blob is written with. */
 export interface BlockTarget {
   readonly call: StorageCall;
@@ -27,6 +30,8 @@ export interface BlockTarget {
  */
 export class BlockWriter implements BlobWriter {
   readonly #target: BlockTarget;
+  /** Text that is not among the pending bytes yet. */
+  #text = '';
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #bytes = 0;
@@ -40,21 +45,40 @@ export class BlockWriter implements BlobWriter {
   }
 
   get bytes(): number {
+    this.#takeText();
     return this.#bytes;
   }
 
   write(data: string | Buffer): Promise<void> | void {
     this.#mustBeOpen();
-    const piece = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
-    if (piece.length === 0) return undefined;
+    if (typeof data === 'string') {
+      this.#text += data;
+      const most = Math.min(TEXT_UNITS, this.#target.blockBytes);
+      if (this.#text.length < most) return undefined;
+      this.#takeText();
+    } else {
+      this.#takeText();
+      this.#add(data);
+    }
+    return this.#pendingBytes > this.#target.blockBytes ? this.#sendWhole() : undefined;
+  }
+
+  #takeText(): void {
+    if (this.#text === '') return;
+    this.#add(Buffer.from(this.#text, 'utf8'));
+    this.#text = '';
+  }
+
+  #add(piece: Buffer): void {
+    if (piece.length === 0) return;
     this.#pending.push(piece);
     this.#pendingBytes += piece.length;
     this.#bytes += piece.length;
-    return this.#pendingBytes > this.#target.blockBytes ? this.#sendWhole() : undefined;
   }
 
   async close(): Promise<void> {
     this.#mustBeOpen();
+    this.#takeText();
     await this.#sendWhole();
     this.#open = false;
     const { call, blob, contentType, deadline } = this.#target;

@@ -1,6 +1,6 @@
 import { lacksKeys } from './keyless.js';
 import { isToGenerate } from './new-keys.js';
-import { type Authentication, isJsonObject, type JsonObject, type RegistryRecord } from './record.js';
+import { type Authentication, isJsonObject, type RegistryRecord } from './record.js';
 import { type EdgeTable, parentOf } from './scopes.js';
 
 /** What is compared, and named in reports. A key is only ever said to differ. */
@@ -47,10 +47,7 @@ export function differingFields(
   if (isDevice && desired.status !== actual.status) fields.push('status');
   if (isDevice && desired.statusReason !== actual.statusReason) fields.push('statusReason');
   fields.push(...differingCredentials(desired.authentication, actual.authentication, keyless));
-  if (!partEqual(desired.tags, desired.raw.tags, actual.tags, actual.raw.tags)) fields.push('tags');
-  if (!partEqual(desired.desired, desired.raw.desired, actual.desired, actual.raw.desired)) {
-    fields.push('desired');
-  }
+  for (const part of ['tags', 'desired'] as const) if (!partEqual(part, desired, actual)) fields.push(part);
   if (isDevice && desired.iotEdge !== actual.iotEdge) fields.push('iotEdge');
   if (isDevice && parentOf(actual, actualEdges).parent !== desiredParent) fields.push('parent');
   return fields;
@@ -95,6 +92,7 @@ function differingCredentials(
   return fields;
 }
 
-function partEqual(a: JsonObject, rawA: string | null, b: JsonObject, rawB: string | null): boolean {
-  return (rawA !== null && rawA === rawB) || jsonEqual(a, b);
+/** A part that is written in the same way is not looked into. */
+function partEqual(part: 'tags' | 'desired', a: RegistryRecord, b: RegistryRecord): boolean {
+  return (a.raw[part] !== null && a.raw[part] === b.raw[part]) || jsonEqual(a[part], b[part]);
 }

@@ -1,4 +1,5 @@
 import { isToGenerate } from './new-keys.js';
+import { QuickRecord } from './quick-line.js';
 import { type Authentication, ID_CHARACTERS, MAX_ID, type RegistryRecord } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import { twinRefusal } from './twin-limits.js';
@@ -23,9 +24,12 @@ export function refusalOf(record: RegistryRecord): Refusal | null {
     (record.moduleId === null ? null : idRefusal(record.moduleId)) ??
     statusReasonRefusal(record) ??
     authenticationRefusal(record) ??
-    twinRefusal('tags', record.tags, record.raw.tags) ??
-    twinRefusal('desired', record.desired, record.raw.desired)
+    (record instanceof QuickRecord && record.hasSmallTwin ? null : twinRefusalOf(record))
   );
+}
+
+function twinRefusalOf({ tags, desired, raw }: RegistryRecord): Refusal | null {
+  return twinRefusal('tags', tags, raw.tags) ?? twinRefusal('desired', desired, raw.desired);
 }
 
 function idRefusal(id: string): Refusal | null {
@@ -63,7 +67,11 @@ function keysRefusal(authentication: Authentication): Refusal | null {
   return valid ? null : refusal('KEYS_INVALID');
 }
 
+/** 32 bytes, as hubs make them. */
+const USUAL_KEY = /^[A-Za-z\d+/]{43}=$/;
+
 function isKey(key: string | null): boolean {
+  if (key !== null && USUAL_KEY.test(key)) return true;
   const digits = key?.replaceAll(/\s/g, '').replace(/={0,2}$/, '') ?? '';
   if (!/^[A-Za-z\d+/]*$/.test(digits) || digits.length % 4 === 1) return false;
   const bytes = Math.floor((digits.length * 3) / 4);

@@ -2,6 +2,7 @@ import { printAuthentication, readAuthentication } from './authentication.js';
 import { type ErrorCode, HubferryError } from './errors.js';
 import { damageAt, decodeString, endOfString, membersOf } from './json-scan.js';
 import { type ImportMode, writesIdentity } from './modes.js';
+import { quickDesired, quickRecord } from './quick-line.js';
 import { type Authentication, isJsonObject, type JsonObject, quoted, type RegistryRecord } from './record.js';
 import { isRefusalCode, type Refusal } from './refusal.js';
 
@@ -75,6 +76,11 @@ export function parseLine(line: string): RegistryRecord {
   };
 }
 
+/** The same as `parseLine` in less time: what it returns is not to be spread, see `plainRecord`. */
+export function readLine(line: string): RegistryRecord {
+  return quickRecord(line) ?? parseLine(line);
+}
+
 /**
  * Whose line it is, without reading the rest: works on lines of snapshots, desired lines and refused markers. A line
  * that passes here may still be damaged; reading it whole tells.
@@ -138,6 +144,8 @@ export function isRefusedMark(line: string): boolean {
  * @throws HubferryError like `parseLine`; INTERNAL for a marker that is not one of ours.
  */
 export function parseDesiredLine(line: string): DesiredLine {
+  const quick = quickDesired(line);
+  if (quick !== null) return { kind: 'record', ...quick };
   if (isRefusedMark(line)) return parseRefused(line);
   const { parent, rest } = splitParent(line);
   return { kind: 'record', record: parseLine(rest), parent };

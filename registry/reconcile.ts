@@ -1,8 +1,16 @@
 import { differingFields, type Field } from './compare.js';
 import { HubferryError } from './errors.js';
-import { type Identity, identityOfLine, isRefusedMark, parseDesiredLine, parseLine } from './line.js';
+import {
+  type DesiredLine,
+  type Identity,
+  identityOfLine,
+  isRefusedMark,
+  parseDesiredLine,
+  parseLine,
+} from './line.js';
 import { type Managed, managersOf } from './managed.js';
 import type { Policy } from './policy.js';
+import { quickDesired, quickRecord } from './quick-line.js';
 import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
 import type { EdgeTable } from './scopes.js';
@@ -58,24 +66,25 @@ export interface PartitionInput {
  * Joins one partition of the desired state with the target's: one comparison for each record of either side, first in
  * the order of the desired lines, then what only the target has, in its order. So the same input gives the same output.
  *
- * Memory: the lines of both sides as text; a record is parsed when it is its turn. No order of lines is relied on: the
- * service promises none (facts §2.1).
+ * Memory: the lines of both sides as text; a record that is not read quickly is parsed when it is its turn. No order of
+ * lines is relied on: the service promises none (facts §2.1).
  *
  * @throws HubferryError SNAPSHOT_DUPLICATE where a record stands twice on one side; SNAPSHOT_LINE_… for a damaged line.
  */
 export function* comparePartition(input: PartitionInput): Generator<Comparison> {
-  const actual = linesByIdentity(input.actual, 'the target');
-  const desired = linesByIdentity(input.desired, 'the desired state');
+  const actual = byIdentity(input.actual, 'the target', actualEntry);
+  const desired = byIdentity(input.desired, 'the desired state', desiredEntry);
   const around = input.selected === undefined ? NO_DEVICES : takeOthers(actual, input.selected);
-  for (const [identity, line] of desired) {
+  const grounds = { ...input, devices: { desired, around } };
+  for (const [identity, entry] of desired) {
     const theirs = actual.get(identity);
     // Whatever is desired or refused under this key, the target's record is no extra one.
-    actual.delete(identity);
-    yield compareLine(line, theirs, { ...input, devices: { desired, around } });
+    if (theirs !== undefined) actual.delete(identity);
+    yield compareLine(entry, theirs, grounds);
   }
   const filtered = new Set([...(input.filtered ?? [])].map((line) => joinKey(identityOfLine(line))));
-  for (const [identity, line] of actual) {
-    const record = parseLine(line);
+  for (const [identity, entry] of actual) {
+    const record = recordOf(entry);
     const { deviceId, moduleId } = record;
     const key = recordKey(deviceId, moduleId);
     const deletable = moduleId === null || deviceRefusal(deviceId, { desired, around }) === null;
@@ -88,7 +97,7 @@ export function* comparePartition(input: PartitionInput): Generator<Comparison> 
 /** The devices that a module may be of. */
 interface Devices {
   /** Desired lines and marks. */
-  readonly desired: ReadonlyMap<string, string>;
+  readonly desired: ReadonlyMap<string, DesiredEntry>;
   /** Ids of devices on the target that the run is not about. */
   readonly around: ReadonlySet<string>;
 }
@@ -96,24 +105,23 @@ interface Devices {
 const NO_DEVICES: ReadonlySet<string> = new Set();
 
 /** Takes the lines of all but the selected records away. @returns the devices among them */
-function takeOthers(lines: Map<string, string>, selected: Iterable<string>): Set<string> {
+function takeOthers(lines: Map<string, ActualEntry>, selected: Iterable<string>): Set<string> {
   const keys = new Set([...selected].map((line) => joinKey(identityOfLine(line))));
   const devices = new Set<string>();
-  for (const [identity, line] of lines) {
+  for (const [identity, { deviceId, moduleId }] of lines) {
     if (keys.has(identity)) continue;
     lines.delete(identity);
-    const { deviceId, moduleId } = identityOfLine(line);
     if (moduleId === null) devices.add(deviceId);
   }
   return devices;
 }
 
 function compareLine(
-  line: string,
-  theirs: string | undefined,
+  { line, read: quick }: DesiredEntry,
+  theirs: ActualEntry | undefined,
   { actualEdges, managed, keyless, devices }: PartitionInput & { readonly devices: Devices },
 ): Comparison {
-  const read = parseDesiredLine(line);
+  const read = quick ?? parseDesiredLine(line);
   if (read.kind === 'refused') {
     return { kind: 'refused', key: recordKey(read.deviceId, read.moduleId), refusal: read.refusal };
   }
@@ -122,7 +130,7 @@ function compareLine(
   const refused = record.moduleId === null ? null : deviceRefusal(record.deviceId, devices);
   if (refused !== null) return { kind: 'refused', key, refusal: refused };
   if (theirs === undefined) return { kind: 'missing', key, line, record, parent };
-  const actual = parseLine(theirs);
+  const actual = recordOf(theirs);
   const fields = differingFields(record, parent, actual, actualEdges, keyless);
   if (fields.length === 0) return { kind: 'equal', key, line, record, parent };
   if (managed !== undefined && fields.includes('desired')) {
@@ -138,7 +146,7 @@ function compareLine(
 
 /** Why a module cannot go without its device, or null where the device goes too. */
 function deviceRefusal(deviceId: string, { desired, around }: Devices): Refusal | null {
-  const line = desired.get(joinKey({ deviceId, moduleId: null }));
+  const line = desired.get(deviceId)?.line;
   if (line === undefined) return around.has(deviceId) ? null : refusal('DEVICE_MISSING');
   // The lines of good devices are not parsed once more for each module.
   if (!isRefusedMark(line)) return null;
@@ -146,19 +154,48 @@ function deviceRefusal(deviceId: string, { desired, around }: Devices): Refusal 
   return device.kind === 'refused' ? refusal('DEVICE_REFUSED', device.refusal.code) : null;
 }
 
-function linesByIdentity(lines: Iterable<string>, side: string): Map<string, string> {
-  const byIdentity = new Map<string, string>();
+/** A line of one side, and its record where it could be read quickly. */
+interface DesiredEntry extends Identity {
+  readonly line: string;
+  readonly read: Extract<DesiredLine, { readonly kind: 'record' }> | null;
+}
+
+interface ActualEntry extends Identity {
+  readonly line: string;
+  readonly read: RegistryRecord | null;
+}
+
+function desiredEntry(line: string): DesiredEntry {
+  const read = quickDesired(line);
+  const { deviceId, moduleId } = read?.record ?? identityOfLine(line);
+  return { deviceId, moduleId, line, read: read && { kind: 'record', ...read } };
+}
+
+function actualEntry(line: string): ActualEntry {
+  const read = quickRecord(line);
+  const { deviceId, moduleId } = read ?? identityOfLine(line);
+  return { deviceId, moduleId, line, read };
+}
+
+const recordOf = ({ line, read }: ActualEntry): RegistryRecord => read ?? parseLine(line);
+
+function byIdentity<Entry extends Identity>(
+  lines: Iterable<string>,
+  side: string,
+  entryOf: (line: string) => Entry,
+): Map<string, Entry> {
+  const entries = new Map<string, Entry>();
   for (const line of lines) {
-    const identity = identityOfLine(line);
-    const key = joinKey(identity);
-    if (byIdentity.has(key)) {
-      const { deviceId, moduleId } = identity;
+    const entry = entryOf(line);
+    const key = joinKey(entry);
+    if (entries.has(key)) {
+      const { deviceId, moduleId } = entry;
       const name = moduleId === null ? quoted(deviceId) : `module ${quoted(moduleId)} of ${quoted(deviceId)}`;
       throw new HubferryError('SNAPSHOT_DUPLICATE', `In ${side}, ${name} stands twice.`);
     }
-    byIdentity.set(key, line);
+    entries.set(key, entry);
   }
-  return byIdentity;
+  return entries;
 }
 
 /** Unlike a record's key this is unambiguous for refused records too, whose ids may hold a slash. */

@@ -153,6 +153,19 @@ function addByKind<Name extends string>(a: ByKind<Name>, b: ByKind<Name>): ByKin
   return sum;
 }
 
+/** A count, and the first few by name. */
+export interface Sampled {
+  readonly count: number;
+  readonly samples: readonly string[];
+}
+
+const NONE: Sampled = { count: 0, samples: [] };
+
+/** What was counted in two places. */
+export function addSampled(a = NONE, b = NONE): Sampled {
+  return { count: a.count + b.count, samples: [...a.samples, ...b.samples].slice(0, SAMPLES) };
+}
+
 /** Counts something of a kind of record. */
 export function countByKind<Name extends string>(
   counts: ByKind<Name>,

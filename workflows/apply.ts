@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   isCancellation,
@@ -10,11 +11,10 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Sampled } from '../activities/transform.js';
 import { ERRORS } from '../registry/errors.js';
 import { addCalls, type HubCalls, NO_CALLS } from '../registry/hub-calls.js';
 import { counted } from '../registry/metrics.js';
-import { SAMPLES } from '../registry/totals.js';
+import { addSampled, type Sampled } from '../registry/totals.js';
 import { type Chunk, cutChunks, isByRest, isEdgeWave, MODULE_UPDATES } from '../registry/waves.js';
 import { failureOf, type OurFailure } from './failure.js';
 import { HubJobs } from './hub-queue.js';
@@ -26,7 +26,7 @@ import {
   type Rates,
   type RunInput,
 } from './messages.js';
-import { proxies, stepwise } from './proxies.js';
+import { type Proxies, proxies, stepwise } from './proxies.js';
 import { containersOf } from './run.js';
 
 /** Container sequence numbers of the first round's chunks start here; the run itself uses the ones below. */
@@ -157,11 +157,27 @@ export async function apply(
     };
   };
 
+  const containerOf = (n: number): string => containersOf(run, SEQUENCE_BASE * (input.round + 1) + n)(1);
+
+  const ahead = new Ahead((n, chunk) =>
+    transfer.stageChunk({
+      account,
+      container: containerOf(n),
+      work,
+      pass,
+      partitions,
+      targetSnapshot,
+      chunk,
+    }),
+  );
+
   const send = async (chunk: Chunk): Promise<void> => {
-    const container = containersOf(run, SEQUENCE_BASE * (input.round + 1) + at)(1);
-    const where = { account, container, work, pass, partitions, targetSnapshot, chunk };
-    const staged = await once('staged', () => transfer.stageChunk(where));
+    const container = containerOf(at);
+    const staged = await once('staged', () => ahead.staged(at, chunk));
     add({ rejected: staged.withheld });
+    // What other waves need of each other is not known yet.
+    const next = chunks[at + 1];
+    if (next?.wave === chunk.wave && patched('ahead')) ahead.begin(at + 1, next);
     if (staged.lines === 0) return;
     const request: JobRequest = { host, account, type: 'import', container, lines: staged.lines, settings };
     isAsked = true;
@@ -260,9 +276,11 @@ export async function apply(
       break;
     }
     if (workflowInfo().continueAsNewSuggested && at + 1 < chunks.length && !asked.back) {
+      await ahead.end();
       await continueAsNew<typeof apply>(input, { next: at + 1, sum });
     }
   }
+  await ahead.end();
   const left = chunks.slice(at);
   add({ unsent: left.reduce((lines, chunk) => lines + chunk.lines, 0) });
   if (again !== null) return { ...sum, again };
@@ -298,10 +316,38 @@ export async function apply(
   }
 }
 
-const NONE: Sampled = { count: 0, samples: [] };
+type Staged = Awaited<ReturnType<Proxies['transfer']['stageChunk']>>;
 
-function addSampled(a = NONE, b = NONE): Sampled {
-  return { count: a.count + b.count, samples: [...a.samples, ...b.samples].slice(0, SAMPLES) };
+/** The lines of a chunk, written while the job of the one before it goes on. */
+class Ahead {
+  readonly #stage: (n: number, chunk: Chunk) => Promise<Staged>;
+  readonly #scope = new CancellationScope();
+  #next: { readonly n: number; readonly staged: Promise<Staged> } | null = null;
+
+  constructor(stage: (n: number, chunk: Chunk) => Promise<Staged>) {
+    this.#stage = stage;
+  }
+
+  begin(n: number, chunk: Chunk): void {
+    if (this.#next?.n === n) return;
+    const staged = this.#scope.run(() => this.#stage(n, chunk));
+    // What went wrong is told when it is its turn.
+    staged.catch(() => undefined);
+    this.#next = { n, staged };
+  }
+
+  staged(n: number, chunk: Chunk): Promise<Staged> {
+    const next = this.#next;
+    this.#next = null;
+    return next?.n === n ? next.staged : this.#stage(n, chunk);
+  }
+
+  /** Nothing is written any more after it. */
+  async end(): Promise<void> {
+    if (this.#next === null) return;
+    this.#scope.cancel();
+    await this.#next.staged.catch(() => undefined);
+  }
 }
 
 /** Lines whose fate is told. */

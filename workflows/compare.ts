@@ -1,9 +1,10 @@
-import { uuid4 } from '@temporalio/workflow';
+import { patched, uuid4 } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import type { OwnPlan } from '../activities/own.js';
 import type { PartitionDifference } from '../activities/reconcile.js';
 import type { TransformResult } from '../activities/transform.js';
 import type { VerifyCounts } from '../registry/ledger.js';
+import type { Policy } from '../registry/policy.js';
 import { addTotals, emptyTotals, SAMPLES, type Totals } from '../registry/totals.js';
 import { compareWaves, DELETES } from '../registry/waves.js';
 import type { WaveLines } from './apply.js';
@@ -11,12 +12,16 @@ import { type ConfigurationsPlan, planConfigurations } from './configurations.js
 import { compareManifests, type ManifestDifference } from './manifests.js';
 import type { WriteInput } from './messages.js';
 import type { Run } from './run.js';
+import { piecesOf } from './snapshot.js';
 
 /** Desired against actual, over all partitions: the plan before the import, and the verdict after it. */
 export interface Difference extends Totals {
   /** The number of this comparison in its run; its changes stand under this number in the work container. */
   readonly pass: number;
   readonly partitions: number;
+  readonly policy: Policy;
+  /** Of the digests that stay of it where it is carried out. */
+  readonly salt: string;
   /** The snapshot of the target that was compared. */
   readonly targetSnapshot: string;
   /** SHA-256 over the changes (design §5). */
@@ -70,15 +75,10 @@ export async function compare(
   const fresh = uuid4();
   const salt = desired.followed ?? fresh;
   const pass = run.nextPass();
+  const keptLater = own === null && patched('keep-plan');
   const policy = { existing: input.existing, extra: input.extra ?? 'keep' };
-  await transfer.partition({
-    account,
-    work,
-    snapshot: actual.id,
-    pass,
-    partitions,
-    maxLineBytes: settings.maxLineBytes,
-  });
+  const split = { account, work, snapshot: actual.id, pass, partitions, maxLineBytes: settings.maxLineBytes };
+  await Promise.all(piecesOf(actual).map((piece) => transfer.partition({ ...split, ...piece })));
   const parts = await Promise.all(
     Array.from({ length: partitions }, (_, partition) =>
       transfer.reconcile({
@@ -91,7 +91,7 @@ export async function compare(
         policy,
         own,
         configurations: own?.before ?? targetSnapshot,
-        ...(own === null ? { salt } : {}),
+        ...(own === null ? (keptLater ? { samples: true } : { salt }) : {}),
         ...(desired.selected === true ? { selected: true } : {}),
         ...(desired.followed === undefined ? {} : { followed: true }),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
@@ -115,7 +115,7 @@ export async function compare(
     policy,
     run: input.run,
     salt,
-    keep: own === null && desired.forgets !== true,
+    keep: own === null && desired.forgets !== true && !keptLater,
     ...(desired.followed === undefined ? {} : { followed: true }),
     manifests: manifests !== null,
     configurations: configurations !== null || desired.undoesConfigurations === true,
@@ -130,6 +130,8 @@ export async function compare(
     },
     pass,
     partitions,
+    policy,
+    salt,
     targetSnapshot,
     hash,
     waves,

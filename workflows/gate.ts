@@ -153,8 +153,29 @@ export async function cleared<P extends Planned>(
   const isFresh = !waits && age <= input.settings.planMaxAge;
   const now = isFresh ? planned : await remade(run, input, planned, room, again);
   // Whatever ends the run from here on, it can be undone by what its report says.
+  if (now.desired.forgets !== true && patched('keep-plan')) await keepPlan(run, input, now);
   if (plannedSomething(now.plan) && patched('plan-report')) await run.steering.step(() => run.note());
   return now;
+}
+
+/** Stores what stays of a plan, in as many activities as it has partitions. */
+async function keepPlan(run: Run, input: WriteInput, { plan, desired }: Planned): Promise<void> {
+  const { transfer } = run.activities;
+  const { pass, partitions, policy, salt, hash } = plan;
+  const of = { account: input.account, work: run.work, pass, salt };
+  const all = plannedOf(plan) === 0 ? 0 : partitions;
+  await Promise.all(
+    Array.from({ length: all }, (_, partition) => transfer.keepChanges({ ...of, partition })),
+  );
+  await transfer.keepPlan({
+    ...of,
+    run: input.run,
+    partitions,
+    policy,
+    hash,
+    ...(desired.followed === undefined ? {} : { followed: true }),
+    configurations: plan.configurations !== null || desired.undoesConfigurations === true,
+  });
 }
 
 async function remade<P extends Planned>(

@@ -4,16 +4,16 @@ import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
 import { foretell, refuseOther, seeOthers, warnOfMove } from './foretell.js';
 import { bookPlan, cleared, keepSnapshots, preflight, refuse } from './gate.js';
-import { bookKeyless, keylessOf, refuseKeyless } from './keyless.js';
+import { refuseKeyless } from './keyless.js';
 import { carryManagers } from './managers.js';
 import { warnOfLostTags } from './manifests.js';
 import type { MigrateInput, Outcome, RunReport } from './messages.js';
 import { keepNewKeys, warnOfNewKeys } from './new-keys.js';
 import { rechecked } from './recheck.js';
 import { reconciled, verdict } from './reconcile.js';
-import { bookRules, rulesOf } from './rules.js';
 import { Run } from './run.js';
 import { takeSnapshot } from './snapshot.js';
+import { transform } from './transform.js';
 import { bookWork, type Room, warnOfRoom } from './work.js';
 
 /**
@@ -121,34 +121,4 @@ async function storedSnapshot(run: Run, input: MigrateInput): Promise<SnapshotIn
   const { account, planned, source } = input;
   const id = source.kind === 'snapshot' ? source.id : planned?.snapshot;
   return id === undefined ? null : run.activities.light.readManifest({ account, id });
-}
-
-async function transform(
-  run: Run,
-  input: MigrateInput,
-  source: SnapshotInfo,
-  target: SnapshotInfo,
-): Promise<Desired> {
-  const { account, settings } = input;
-  await run.activities.light.createContainer({ account, container: run.work });
-  const desired = await run.activities.transfer.transform({
-    account,
-    work: run.work,
-    snapshot: source.id,
-    sha256: source.sha256,
-    bytes: Math.max(source.bytes, target.bytes),
-    partitionBytes: settings.partitionBytes,
-    maxLineBytes: settings.maxLineBytes,
-    ...rulesOf(input),
-    ...keylessOf(input, source),
-  });
-  bookRules(run, desired);
-  bookKeyless(run, input, desired);
-  run.warn('STALE_PARENT', desired.staleParents.count, desired.staleParents.samples);
-  const { ledger } = run.report;
-  ledger.source = source.records;
-  ledger.system = desired.systemModules.count;
-  const { count } = desired.systemModules;
-  ledger.systemModules = { ...ledger.systemModules, source: count, system: count };
-  return { ...desired, configurations: source.configurations ?? null };
 }

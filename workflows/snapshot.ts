@@ -5,6 +5,9 @@ import { completeKeyless, NOTHING_OPEN, warnOfExcludedKeys } from './keyless.js'
 import type { JobRequest, JobResult, RunInput, RunReport, SnapshotInput } from './messages.js';
 import { Run } from './run.js';
 
+/** How many partitions' bytes a range of a snapshot has: an activity for each, which writes some of every partition. */
+const RANGE_PARTITIONS = 4;
+
 /** Export jobs tried for one snapshot before the run rests, and each time when it goes on. */
 const ATTEMPTS = 3;
 
@@ -96,6 +99,7 @@ export async function takeSnapshot(
       host,
       maxLineBytes: settings.maxLineBytes,
       counted: before.total,
+      rangeBytes: RANGE_PARTITIONS * settings.partitionBytes,
       configurations: of !== 'records',
       ...(excludeKeys ? { keyless: true } : {}),
     });
@@ -119,3 +123,13 @@ export async function takeSnapshot(
 /** Why a run rests for a job that did not end and cannot be proven to be ours, so that it was not cancelled. */
 export const slotHeld = ({ jobId }: JobResult, type: JobRequest['type'], host: string): string =>
   `waits for ${type} job ${jobId} of ${host}, which does not end and may be somebody else’s`;
+
+/** What names a range of a snapshot to an activity. */
+export type Piece = { readonly range?: NonNullable<SnapshotInfo['ranges']>[number]; readonly piece?: number };
+
+const WHOLE: readonly Piece[] = [{}];
+
+/** The ranges of a snapshot; itself where it has none. */
+export function piecesOf({ ranges = [] }: SnapshotInfo): readonly Piece[] {
+  return ranges.length < 2 ? WHOLE : ranges.map((range, piece) => ({ range, piece }));
+}

@@ -38,9 +38,11 @@ async function checked(
     access: { grant: async () => 'uri' } as unknown as Storage['access'],
   };
   const connections = { storage: () => storage } as unknown as Deps['connections'];
-  const { checkStorage } = checkActivities({ connections } as Deps);
+  const activities = checkActivities({ connections } as Deps);
   const environment = new MockActivityEnvironment({ attempt, scheduledTimestampMs: 1_000 });
-  return await environment.run(checkStorage, { account: 'https://x.example' });
+  return await environment.run((input: { account: string }) => activities.checkStorage(input), {
+    account: 'https://x.example',
+  });
 }
 
 const told = (findings: readonly Finding[]): string[][] =>

@@ -10,6 +10,8 @@ export const QUICK = [8];
 export const LONG = [
   // A step that was given up had its create on the way: the hub ran a second job for one chunk.
   13,
+  // The hub takes no module lines: updates of modules ended rejected instead of going by REST.
+  38,
   // Everybody is killed at once, records are deleted, and a reply breaks off.
   9,
 ];

@@ -8,6 +8,7 @@ import {
   printImportLine,
   printRefused,
 } from '../../registry/line.js';
+import { plainRecord } from '../../registry/quick-line.js';
 import type { RegistryRecord } from '../../registry/record.js';
 import { refusal } from '../../registry/refusal.js';
 import { ids, lineParts, objectTexts, SEEDED } from './arbitraries.js';
@@ -272,7 +273,7 @@ describe('desired lines', () => {
         const read = parseDesiredLine(line);
         if (read.kind !== 'record') throw new Error('It is a record.');
         expect(read.parent).toBe(parent);
-        expectSame(read.record, {
+        expectSame(plainRecord(read.record), {
           ...source,
           ...(source.moduleId === null
             ? {}

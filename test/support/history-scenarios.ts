@@ -76,6 +76,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return finished(stand, await stand.migrate(SMALL));
     },
   },
+  'in ranges and chunks': {
+    play: async (stand) => {
+      stand.hub('old').load(generateFleet({ devices: 60, seed: 1, plain: true }));
+      const settings = { ...FAST, chunkLines: 20, partitionBytes: 2_000 };
+      return finished(stand, await stand.migrate({ settings }));
+    },
+  },
   'no change': {
     play: async (stand) => {
       stand.hub('old').load(generateFleet({ devices: 5, seed: 1, plain: true }));

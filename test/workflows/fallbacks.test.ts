@@ -48,6 +48,29 @@ describe('what an import does not take goes by REST', () => {
     expect(writes).toEqual({ 'PUT /devices/{id}/modules/{mid}': 3, 'PUT /twins/{id}/modules/{mid}': 2 });
   });
 
+  it('updates of modules that are refused as a class', async () => {
+    const module = (moduleId: string, key: number, tag: number, managedBy?: string): FleetRecord => ({
+      deviceId: 'd',
+      moduleId,
+      authentication: keys(key),
+      tags: { tag },
+      ...(managedBy === undefined ? {} : { managedBy }),
+    });
+    const device: FleetRecord = { deviceId: 'd', authentication: keys(0) };
+    hub('old').load([device, module('identity', 1, 1), module('both', 1, 1), module('twin', 1, 1)]);
+    hub('new').load([device, module('identity', 2, 1, 'us'), module('both', 2, 2), module('twin', 1, 2)]);
+    hub('new').set({ importModules: 'refuse' });
+    const report = await stand.migrated({ existing: 'overwrite' });
+    expect(report).toMatchObject({ error: null, outcome: 'verified', rejected: [] });
+    expect(report.ledger).toMatchObject({ update: 3, applied: 3 });
+    expect(essence(hub('new').dump())).toEqual(essence(hub('old').dump()));
+    expect(hub('new').record('d', 'identity')).toMatchObject({ managedBy: 'us' });
+    expect(writesOf(hub('new'))).toEqual({
+      'PUT /devices/{id}/modules/{mid}': 2,
+      'PUT /twins/{id}/modules/{mid}': 2,
+    });
+  });
+
   it('leaves whose parent is ignored', async () => {
     expect(await arrives({ importLeafScope: 'ignore' })).toEqual({ 'PUT /devices/{id}': 1 });
   });

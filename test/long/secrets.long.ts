@@ -130,6 +130,7 @@ it(
     );
     await run('schedule', 'list');
     await run('list');
+    expect(await run('gc', '--yes')).toMatchObject({ code: 0 });
     await planted.stand.cli(['report', edited.run, '--config', config]).ended;
 
     const served = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();

@@ -149,7 +149,8 @@ function differenceLine(found: Comparison): string | null {
   switch (kind) {
     case 'missing':
     case 'extra':
-      return JSON.stringify({ record, difference: kind });
+      // Of a plan against an empty target there is one for each record.
+      return `{"record":${JSON.stringify(record)},"difference":"${kind}"}`;
     case 'different':
       return JSON.stringify({ record, difference: kind, fields: found.fields });
     case 'refused':

@@ -19,13 +19,17 @@ const MAX_KEY = 64;
  * rejects is reported all the same. Limits that depend on other records are in scopes.ts and reconcile.ts.
  */
 export function refusalOf(record: RegistryRecord): Refusal | null {
+  const quick = record instanceof QuickRecord ? record : null;
   return (
-    idRefusal(record.deviceId) ??
-    (record.moduleId === null ? null : idRefusal(record.moduleId)) ??
+    (quick === null ? idsRefusal(record) : null) ??
     statusReasonRefusal(record) ??
-    authenticationRefusal(record) ??
-    (record instanceof QuickRecord && record.hasSmallTwin ? null : twinRefusalOf(record))
+    (quick?.hasUsualKeys === true ? null : authenticationRefusal(record)) ??
+    (quick?.hasSmallTwin === true ? null : twinRefusalOf(record))
   );
+}
+
+function idsRefusal({ deviceId, moduleId }: RegistryRecord): Refusal | null {
+  return idRefusal(deviceId) ?? (moduleId === null ? null : idRefusal(moduleId));
 }
 
 function twinRefusalOf({ tags, desired, raw }: RegistryRecord): Refusal | null {
@@ -67,11 +71,7 @@ function keysRefusal(authentication: Authentication): Refusal | null {
   return valid ? null : refusal('KEYS_INVALID');
 }
 
-/** 32 bytes, as hubs make them. */
-const USUAL_KEY = /^[A-Za-z\d+/]{43}=$/;
-
 function isKey(key: string | null): boolean {
-  if (key !== null && USUAL_KEY.test(key)) return true;
   const digits = key?.replaceAll(/\s/g, '').replace(/={0,2}$/, '') ?? '';
   if (!/^[A-Za-z\d+/]*$/.test(digits) || digits.length % 4 === 1) return false;
   const bytes = Math.floor((digits.length * 3) / 4);

@@ -1,5 +1,5 @@
 import { readAuthentication } from './authentication.js';
-import { type Authentication, isJsonObject, type JsonObject, type RegistryRecord } from './record.js';
+import { type Authentication, isJsonObject, type JsonObject, MAX_ID, type RegistryRecord } from './record.js';
 
 /**
  * Reads lines without parsing them: those that look as hubs export them (facts §2.1) or as hubferry prints them, with
@@ -26,18 +26,22 @@ const list = (items: string): string => String.raw`\[(?:(?:${items})(?:,(?!\])|(
 /** Levels of a part of a twin; more are rare, and make the expression long. */
 const TWIN = object(4);
 
+/** As hubs make them: base64, with one sign at its end. Others are left to the second way to read an authentication. */
+const KEY = String.raw`"[A-Za-z\d+/]+="`;
 const KEYS =
-  String.raw`\{"symmetricKey":\{"primaryKey":(?<primaryKey>${TEXT}),"secondaryKey":(?<secondaryKey>${TEXT})\},` +
+  String.raw`\{"symmetricKey":\{"primaryKey":(?<primaryKey>${KEY}),"secondaryKey":(?<secondaryKey>${KEY})\},` +
   String.raw`"x509Thumbprint":\{"primaryThumbprint":null,"secondaryThumbprint":null\},"type":"sas"\}`;
-const NO_KEYS = String.raw`\{"symmetricKey":(?:null|\{[^\\{}]*\}),"x509Thumbprint":\{[^\\{}]*\},"type":${TEXT}\}`;
+const OTHER = String.raw`\{"symmetricKey":(?:null|\{[^\\{}]*\}),"x509Thumbprint":\{[^\\{}]*\},"type":${TEXT}\}`;
 
-const AUTHENTICATION = `(?<authentication>${KEYS}|${NO_KEYS})`;
+const AUTHENTICATION = `(?<authentication>${KEYS}|${OTHER})`;
 const CAPABILITIES = String.raw`(?<capabilities>\{"iotEdge":(?:true|false)\})`;
 const REASON = `(?<statusReason>${TEXT}|null)`;
 const SCOPES = `(?<parentScopes>${list(TEXT)})`;
 
 const member = (name: string, text: string): string => `(?:,"${name}":${text})?`;
-const WHOSE = `"id":(?<id>${TEXT})${member('moduleId', `(?<moduleId>${TEXT})`)}`;
+/** Characters that ids may be made of (facts §1.7). */
+const ID = String.raw`"[A-Za-z\d\-:.+%_#*?!(),=@;$']+"`;
+const WHOSE = `"id":(?<id>${ID})${member('moduleId', `(?<moduleId>${ID})`)}`;
 const STATUS = `,"status":"(?<status>enabled|disabled)"${member('statusReason', REASON)}`;
 const TAGS = member('tags', `(?<tags>${TWIN})`);
 
@@ -56,11 +60,16 @@ const PRINTED = new RegExp(
     String.raw`,"properties":\{"desired":(?<desired>${TWIN})\}\}$`,
 );
 
+/** Of base64 of 32 bytes, in its quotes. */
+const KEY_TEXT = 46;
+
 /** UTF-16 units below every limit of the service for a part of a twin; a unit is four bytes at most as it counts. */
 const SMALL = { name: 340, tags: 2_048, desired: 8_192 } as const;
 const LONG_NAME = new RegExp(`[^"]{${SMALL.name + 1}}`);
 
-/** A record whose tags and desired properties are parsed when they are asked for. */
+/**
+ * A record whose tags and desired properties are parsed when they are asked for. Its ids are within the service's limits.
+ */
 export class QuickRecord implements RegistryRecord {
   readonly deviceId: string;
   readonly moduleId: string | null;
@@ -73,6 +82,8 @@ export class QuickRecord implements RegistryRecord {
   readonly eTag: string | null;
   readonly twinETag: string | null;
   readonly raw: RegistryRecord['raw'];
+  /** Whether it has symmetric keys as hubs make them; false: `limits.ts` has to look. */
+  readonly hasUsualKeys: boolean;
   /** Whether its twin is within the service's limits whatever it holds; false: `twinRefusal` has to look. */
   readonly hasSmallTwin: boolean;
   #tags: JsonObject | undefined;
@@ -91,6 +102,7 @@ export class QuickRecord implements RegistryRecord {
     this.eTag = textIn(parts.eTag);
     this.twinETag = textIn(parts.twinETag);
     this.raw = { authentication: parts.authentication ?? null, capabilities, tags, desired };
+    this.hasUsualKeys = parts.primaryKey?.length === KEY_TEXT && parts.secondaryKey?.length === KEY_TEXT;
     this.hasSmallTwin = isSmall(tags, SMALL.tags) && isSmall(desired, SMALL.desired);
   }
 
@@ -128,13 +140,13 @@ export function quickDesired(
 /** A record as a plain object: one that can be spread. */
 export function plainRecord(record: RegistryRecord): RegistryRecord {
   if (!(record instanceof QuickRecord)) return record;
-  const { hasSmallTwin: _, ...parts } = record;
+  const { hasUsualKeys: _keys, hasSmallTwin: _twin, ...parts } = record;
   return { ...parts, tags: record.tags, desired: record.desired };
 }
 
 function recordOf(parts: Parts): QuickRecord | null {
-  const deviceId = textIn(parts['id']);
-  if (deviceId === null) return null;
+  const deviceId = textIn(parts['id']) ?? '';
+  if (deviceId.length > MAX_ID || (parts['moduleId']?.length ?? 0) > MAX_ID) return null;
   if (parts['authentication'] === undefined) return new QuickRecord(parts, deviceId, null);
   const authentication = authenticationIn(parts);
   return authentication && new QuickRecord(parts, deviceId, authentication);

@@ -37,7 +37,7 @@ const arrived = () => expect(essence(target().dump())).toEqual(essence(stand.hub
 
 /** The activities of a plain migration between preflight and its end. */
 const EACH =
-  'statistics createContainer enqueueJob submitJob pollJob closeJob sealSnapshot transform partition reconcile sealPlan stageChunk readErrorLog deleteContainer'.split(
+  'statistics createContainer enqueueJob submitJob pollJob closeJob sealSnapshot transform partition reconcile sealPlan keepChanges keepPlan stageChunk readErrorLog deleteContainer'.split(
     ' ',
   );
 

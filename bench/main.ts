@@ -54,7 +54,7 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 function shown(measured: readonly number[], unit: Figure['unit']): string {
-  const digits = unit === '' || unit === 's' ? 2 : 0;
+  const digits = unit === '' || unit === 's' || unit === 'MB' ? 2 : 0;
   const [least, most] = [Math.min(...measured), Math.max(...measured)];
   const middle = `${median(measured).toFixed(digits)}${unit === '' ? '' : ` ${unit}`}`;
   return measured.length === 1 ? middle : `${middle}, ${least.toFixed(digits)} to ${most.toFixed(digits)}`;

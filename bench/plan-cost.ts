@@ -19,7 +19,7 @@ import { writeSnapshot } from './snapshots.js';
  */
 const devices = Number(process.argv[2] ?? 100_000);
 const through = process.argv[3] ?? 'files';
-const PARTITION = 16 * 1024 * 1024;
+const PARTITION = 8 * 1024 * 1024;
 const MAX_LINE = 1024 * 1024;
 
 /** Of all threads of this process, in seconds, and of the clock. */

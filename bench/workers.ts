@@ -19,7 +19,7 @@ import { writeSnapshot } from './snapshots.js';
  * server and on local files. A process of its own: `tsx bench/workers.ts DEVICES ROUNDS` prints one line of JSON.
  */
 const [devices = 1_000_000, rounds = 3] = process.argv.slice(2).map(Number);
-const PARTITION = 16 * 1024 * 1024;
+const PARTITION = 8 * 1024 * 1024;
 
 const root = mkdtempSync(join(tmpdir(), 'hubferry-bench-'));
 const server = await startDevServer({ binary: (await findServer()).path });

@@ -33,8 +33,9 @@ export const settingsSchema = z.strictObject({
   // A record with both keys, full tags (8 KB) and desired (32 KB) stays below 100 KB even when every character is
   // escaped; ten times that means the file is damaged.
   maxLineBytes: z.int().min(1_024).prefault(1_048_576).describe('Longest line that is read, in bytes.'),
-  // Parsed, a partition takes about ten times its size in memory; 16 MiB lets several be joined at once in 1 GB.
-  partitionBytes: z.int().min(1_024).prefault(16_777_216).describe('Target size of one partition, in bytes.'),
+  // Parsed, a partition takes about ten times its size in memory; of 8 MiB several can be joined at once in half a GB. A
+  // hub that is full has about a hundred of them.
+  partitionBytes: z.int().min(1_024).prefault(8_388_608).describe('Target size of one partition, in bytes.'),
   // Time to read a plan and say yes, without the target having moved far.
   planMaxAge: duration
     .prefault('15m')

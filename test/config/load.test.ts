@@ -60,7 +60,7 @@ describe('a good configuration', () => {
     expect(config.settings).toEqual({
       chunkLines: 50_000,
       maxLineBytes: 1_048_576,
-      partitionBytes: 16_777_216,
+      partitionBytes: 8_388_608,
       planMaxAge: 900_000,
       settle: 30_000,
       poll: { first: 1_000, max: 1_800_000 },

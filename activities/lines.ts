@@ -72,7 +72,8 @@ export async function* lineBatches(
     if (seen !== undefined) await seen;
     const last = chunk.lastIndexOf(NEWLINE);
     if (last >= 0 && !tooLong) {
-      const whole = Buffer.concat([...held, chunk.subarray(0, last + 1)]);
+      const end = chunk.subarray(0, last + 1);
+      const whole = held.length === 0 ? end : Buffer.concat([...held, end]);
       if (isAscii(whole)) {
         yield asciiLines(whole, lineStart, options.maxLineBytes);
         const rest = chunk.subarray(last + 1);

@@ -7,30 +7,17 @@ import {
   type PlanSample,
   SAMPLES_EACH,
 } from '../registry/plan-sample.js';
-import type { Policy } from '../registry/policy.js';
 import { configurationChanges, configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
-import { writeKept } from './kept.js';
+import { type KeepPlanInput, writeKept } from './kept.js';
 import { changesIn } from './manifests.js';
 import { workBlob } from './work.js';
 
-export interface SealPlanInput {
-  readonly account: string;
-  readonly work: string;
-  readonly run: string;
-  readonly pass: number;
-  readonly partitions: number;
-  readonly policy: Policy;
-  /** As in `KeepPlanInput`. */
-  readonly salt: string;
+export interface SealPlanInput extends Omit<KeepPlanInput, 'hash'> {
   /** Whether what stays of the plan is stored, too: in histories of 0.1, of which `reconcile` wrote it down. */
   readonly keep: boolean;
-  /** Whether earlier plans of the run were carried out: what stays of them stays in the file. Left out: no. */
-  readonly followed?: boolean;
   /** Whether manifests were compared, too; not in histories of 0.1. */
   readonly manifests?: boolean;
-  /** Whether configurations were compared, too; not in histories of 0.1. */
-  readonly configurations?: boolean;
 }
 
 export interface KeepSamplesInput {

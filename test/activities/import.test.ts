@@ -112,6 +112,6 @@ describe('the error log of an import', () => {
     });
     expect(await rejectedBy([], instead)).toEqual({ known: true, rejected: 1 });
     // 128 MB went by.
-    expect(most).toBeLessThan(64_000_000);
+    expect(most).toBeLessThan(20_000_000);
   });
 });

@@ -187,8 +187,8 @@ export async function* snapshotLines(
   let begun = false;
   let lastByte = 0x0a;
   const start = range?.offset ?? 0;
-  const bounds = range === undefined ? {} : { offset: start, count: range.bytes };
-  const stream = await storage.read(container, DEVICES_BLOB, { offset: 0, ...bounds });
+  const count = range === undefined ? {} : { count: range.bytes };
+  const stream = await storage.read(container, DEVICES_BLOB, { offset: start, ...count });
   const batches = lineBatches(stream, {
     maxLineBytes,
     onBytes: (bytes) => {

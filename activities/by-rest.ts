@@ -168,10 +168,10 @@ class Sender {
   }
 
   #putIdentity(change: Change): Promise<NotTaken | null> {
-    const { record, identity } = restBodies(change);
+    const { record, parent, identity } = restBodies(change);
     const { deviceId, moduleId } = record;
     return moduleId === null
-      ? this.#attachLeaf(change)
+      ? this.#attachLeaf(deviceId, parent, change)
       : this.#putModule({ deviceId, moduleId }, identity, change);
   }
 
@@ -192,13 +192,12 @@ class Sender {
   }
 
   /** Gives a leaf device the parent that an import ignored. */
-  async #attachLeaf(change: Change): Promise<NotTaken | null> {
-    const { record, parent } = restBodies(change);
+  async #attachLeaf(deviceId: string, parent: string | null, { eTag }: Change): Promise<NotTaken | null> {
     const scope = parent === null ? null : this.#onTarget.scopeOf(parent);
     if (parent !== null && scope === null) return parentMissing(parent);
-    const device = await patiently(() => this.#hub.getDevice(record.deviceId));
+    const device = await patiently(() => this.#hub.getDevice(deviceId));
     if (device === null) return explained('DeviceNotFound');
-    if (device.etag === null || device.etag !== change.eTag) return explained('PreconditionFailed');
+    if (device.etag === null || device.etag !== eTag) return explained('PreconditionFailed');
     await patiently(() =>
       this.#hub.putDevice({ ...device, deviceScope: scope, parentScopes: [] }, device.etag ?? ''),
     );

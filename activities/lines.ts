@@ -70,24 +70,17 @@ export async function* lineBatches(
     cancellationSignal.throwIfAborted();
     const seen = options.onBytes?.(chunk);
     if (seen !== undefined) await seen;
-    const last = chunk.lastIndexOf(NEWLINE);
-    if (last >= 0 && !tooLong) {
-      const end = chunk.subarray(0, last + 1);
-      const whole = held.length === 0 ? end : Buffer.concat([...held, end]);
-      if (isAscii(whole)) {
-        yield asciiLines(whole, lineStart, options.maxLineBytes);
-        const rest = chunk.subarray(last + 1);
-        lineStart += whole.length;
-        held = rest.length === 0 ? [] : [rest];
-        heldBytes = rest.length;
-        tooLong = heldBytes > maxLine;
-        if (tooLong) held = [];
-        continue;
-      }
-    }
-    const lines: (Line | BadLine)[] = [];
+    let lines: (Line | BadLine)[] = [];
     let from = 0;
-    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
+    const whole = tooLong ? null : wholeLines(held, chunk);
+    if (whole !== null && isAscii(whole)) {
+      lines = asciiLines(whole, lineStart, options.maxLineBytes);
+      lineStart += whole.length;
+      from = whole.length - heldBytes;
+      held = [];
+      heldBytes = 0;
+    }
+    for (let at = chunk.indexOf(NEWLINE, from); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
       const line = take(chunk.subarray(from, at));
       if (line) lines.push(line);
       from = at + 1;
@@ -104,6 +97,14 @@ export async function* lineBatches(
     const line = take(Buffer.alloc(0));
     if (line) yield [line];
   }
+}
+
+/** What was held and a chunk, as far as it is whole lines; null where no line ends in it. */
+function wholeLines(held: readonly Buffer[], chunk: Buffer): Buffer | null {
+  const last = chunk.lastIndexOf(NEWLINE);
+  if (last < 0) return null;
+  const end = chunk.subarray(0, last + 1);
+  return held.length === 0 ? end : Buffer.concat([...held, end]);
 }
 
 /** Lines of ASCII, of which the last one has its end, too. */

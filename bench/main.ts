@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { type Cost, median } from './cost.js';
 import { benchFleet } from './fleet.js';
 import { BenchStand, type Measured, type MigrationOptions } from './migration.js';
 
@@ -50,9 +51,6 @@ function tell(
   process.stdout.write(`${figure}: ${shown(measured, unit)} (${must})${mark}\n`);
 }
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
 function shown(measured: readonly number[], unit: Figure['unit']): string {
   const digits = unit === '' || unit === 's' || unit === 'MB' ? 2 : 0;
   const [least, most] = [Math.min(...measured), Math.max(...measured)];
@@ -74,11 +72,6 @@ async function asked<T>(script: string, ...args: readonly (number | string)[]): 
     { maxBuffer: 1e8 },
   );
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
-}
-
-interface Cost {
-  readonly processor: number;
-  readonly wall: number;
 }
 
 type PlanCost = Record<'json' | 'transfer' | 'transform' | 'empty' | 'similar', Cost> & {
@@ -154,10 +147,11 @@ const GROUPS: Record<string, () => Promise<void>> = {
     const times: number[] = [];
     for (const devices of sizes) {
       const options = { fleet: () => benchFleet(devices), chunkLines: 50_000, rate: 0 };
-      const { run, again, peak } = await migrated(options, true);
+      const { run, again, idle, peak } = await migrated(options, true);
       const name = `${devices} devices`;
       note(name, {
         ...stagesOf(run),
+        idle,
         peak,
         history: run.history,
         calls: run.calls,
@@ -239,12 +233,13 @@ const GROUPS: Record<string, () => Promise<void>> = {
 async function migrated(
   of: MigrationOptions,
   twice = false,
-): Promise<{ run: Measured; again: Measured | null; peak: number }> {
+): Promise<{ run: Measured; again: Measured | null; idle: number; peak: number }> {
   const stand = await BenchStand.open(of);
   try {
+    const idle = stand.peak();
     const run = await stand.migrate();
     const again = twice ? await stand.migrate() : null;
-    return { run, again, peak: stand.peak() };
+    return { run, again, idle, peak: stand.peak() };
   } finally {
     await stand.close();
   }

@@ -12,8 +12,6 @@ export interface MigrationOptions {
   readonly chunkLines: number;
   /** Lines a second of the simulated jobs; 0: as fast as they go. */
   readonly rate: number;
-  readonly workers?: number;
-  readonly settings?: string;
 }
 
 /** One run of a command, with what it took. */
@@ -39,23 +37,17 @@ export class BenchStand {
     this.#stand = stand;
   }
 
-  static async open({
-    chunkLines,
-    rate,
-    fleet,
-    workers = 1,
-    settings = '',
-  }: MigrationOptions): Promise<BenchStand> {
+  static async open({ chunkLines, rate, fleet }: MigrationOptions): Promise<BenchStand> {
     const stand = await openStand({
       command: compiledCommand('client/main'),
       hubs: [{ name: 'old' }, { name: 'new' }],
       seed: 1,
-      settings: `{ chunkLines: ${chunkLines}, settle: 0s${settings === '' ? '' : `, ${settings}`} }`,
+      settings: `{ chunkLines: ${chunkLines}, settle: 0s }`,
     });
     const bench = new BenchStand(stand);
     bench.old.load(fleet());
     for (const hub of [bench.old, bench.new]) hub.set({ rate });
-    for (let n = 0; n < workers; n++) bench.workers.push(await stand.worker());
+    await bench.worker();
     return bench;
   }
 
@@ -72,7 +64,7 @@ export class BenchStand {
     this.workers.push(await this.#stand.worker());
   }
 
-  /** @param meanwhile is given the run's progress while it goes on, in lines that the target has taken. */
+  /** @param meanwhile what is done while the run goes on. */
   async migrate(args: readonly string[] = [], meanwhile?: () => Promise<void>): Promise<Measured> {
     for (const hub of [this.old, this.new]) hub.resetCounters();
     const before = this.new.jobs.list().length + this.old.jobs.list().length;

@@ -10,6 +10,7 @@ import { transformActivities } from '../activities/transform.js';
 import { openStorage } from '../azure/storage.js';
 import { ACCOUNT, startAzurite } from '../demo/azurite.js';
 import { partitionCount } from '../registry/partition.js';
+import { type Cost, costOf } from './cost.js';
 import { fileStorage } from './file-storage.js';
 import { writeSnapshot } from './snapshots.js';
 
@@ -21,20 +22,6 @@ const devices = Number(process.argv[2] ?? 100_000);
 const through = process.argv[3] ?? 'files';
 const PARTITION = 8 * 1024 * 1024;
 const MAX_LINE = 1024 * 1024;
-
-/** Of all threads of this process, in seconds, and of the clock. */
-interface Cost {
-  readonly processor: number;
-  readonly wall: number;
-}
-
-async function costOf(work: () => Promise<unknown>): Promise<Cost> {
-  const before = process.cpuUsage();
-  const began = performance.now();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return { processor: (user + system) / 1e6, wall: (performance.now() - began) / 1000 };
-}
 
 const root = mkdtempSync(join(tmpdir(), 'hubferry-bench-'));
 const azurite = through === 'azurite' ? await startAzurite() : null;

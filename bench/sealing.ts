@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { KeyRing } from '../azure/key-ring.js';
 import { openStorage, type Storage } from '../azure/storage.js';
 import { ACCOUNT, startAzurite } from '../demo/azurite.js';
+import { type Cost, costOf, median } from './cost.js';
 
 /**
  * What it costs to seal: a snapshot of lines is written and read again, with its SHA-256 as every reader of a snapshot
@@ -29,19 +30,6 @@ const LINES = Array.from({ length: 1_000 }, (_, index) => {
   return `${JSON.stringify({ id: `device-${index}`, eTag: 'MTAx', status: 'enabled', authentication, tags })}\n`;
 });
 
-interface Cost {
-  readonly wall: number;
-  readonly processor: number;
-}
-
-async function costOf(work: () => Promise<void>): Promise<Cost> {
-  const before = process.cpuUsage();
-  const started = performance.now();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return { wall: performance.now() - started, processor: (user + system) / 1_000 };
-}
-
 async function write(storage: Storage, blob: string): Promise<void> {
   const writer = storage.writer(CONTAINER, blob);
   for (let line = 0; writer.bytes < BYTES; line = (line + 1) % LINES.length)
@@ -54,9 +42,6 @@ async function read(storage: Storage, blob: string): Promise<void> {
   for await (const part of await storage.read(CONTAINER, blob)) hash.update(part);
   hash.digest();
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const azurite = await startAzurite();
 try {
@@ -79,7 +64,7 @@ try {
     }
   }
   const rate = (name: string, what: keyof Cost): number =>
-    BYTES / 1024 / 1024 / (median((costs[name] ?? []).map((cost) => cost[what])) / 1_000);
+    BYTES / 1024 / 1024 / median((costs[name] ?? []).map((cost) => cost[what]));
   const rows = ['write', 'read'].flatMap((name) =>
     (['wall', 'processor'] as const).map((what) => {
       const [plain, sealed] = [rate(`${name} plain`, what), rate(`${name} sealed`, what)];

@@ -9,17 +9,39 @@ export type Piece = string | { readonly value: unknown };
  *
  * @param piecesOf what an object is printed as; left out: as `JSON.stringify` prints it
  */
-export function jsonText(
-  root: unknown,
-  piecesOf: (object: JsonObject) => readonly Piece[] = members,
-): string {
+export function jsonText(root: unknown, piecesOf: PiecesOf = members): string {
+  return shallowText(root, piecesOf, SHALLOW);
+}
+
+type PiecesOf = (object: JsonObject) => readonly Piece[];
+
+/** Levels that are printed by calls of calls, which is quicker. */
+const SHALLOW = 64;
+
+function shallowText(value: unknown, piecesOf: PiecesOf, levels: number): string {
+  const isList = Array.isArray(value);
+  if (!isList && !isJsonObject(value)) return scalarText(value);
+  if (levels === 0) return deepText(value, piecesOf);
+  let text = '';
+  if (isList) {
+    for (const item of value) text += `${text === '' ? '' : ','}${shallowText(item, piecesOf, levels - 1)}`;
+    return `[${text}]`;
+  }
+  for (const piece of piecesOf(value))
+    text += typeof piece === 'string' ? piece : shallowText(piece.value, piecesOf, levels - 1);
+  return text;
+}
+
+const scalarText = (value: unknown): string => (value === undefined ? 'null' : JSON.stringify(value));
+
+function deepText(root: unknown, piecesOf: PiecesOf): string {
   let text = '';
   const todo: Piece[] = [{ value: root }];
   for (let piece = todo.pop(); piece !== undefined; piece = todo.pop()) {
     if (typeof piece === 'string') text += piece;
     else if (Array.isArray(piece.value)) stack(todo, listed(piece.value));
     else if (isJsonObject(piece.value)) stack(todo, piecesOf(piece.value));
-    else text += piece.value === undefined ? 'null' : JSON.stringify(piece.value);
+    else text += scalarText(piece.value);
   }
   return text;
 }

@@ -15,7 +15,7 @@ import { createWorkers, type WorkerTuning } from './worker.js';
 
 /**
  * V8 lets the heap grow to several times of what is alive before it collects, on a machine with much memory. Most of what a
- * worker makes is dead at once: with this it keeps a third less for a tenth more of the time (npm run bench).
+ * worker makes is dead at once: with this a worker needs much less memory for some more time (docs/performance.md).
  */
 const HEAP_GROWTH = '--heap-growing-percent=20';
 

@@ -318,35 +318,34 @@ export async function apply(
 
 type Staged = Awaited<ReturnType<Proxies['transfer']['stageChunk']>>;
 
-/** The lines of a chunk, written while the job of the one before it goes on. */
+/** The lines of the next chunk, written while the job of the one before it goes on. */
 class Ahead {
   readonly #stage: (n: number, chunk: Chunk) => Promise<Staged>;
   readonly #scope = new CancellationScope();
-  #next: { readonly n: number; readonly staged: Promise<Staged> } | null = null;
+  #next: Promise<Staged> | null = null;
 
   constructor(stage: (n: number, chunk: Chunk) => Promise<Staged>) {
     this.#stage = stage;
   }
 
   begin(n: number, chunk: Chunk): void {
-    if (this.#next?.n === n) return;
-    const staged = this.#scope.run(() => this.#stage(n, chunk));
+    this.#next = this.#scope.run(() => this.#stage(n, chunk));
     // What went wrong is told when it is its turn.
-    staged.catch(() => undefined);
-    this.#next = { n, staged };
+    this.#next.catch(() => undefined);
   }
 
+  /** What was begun for this chunk, or else begins now. */
   staged(n: number, chunk: Chunk): Promise<Staged> {
     const next = this.#next;
     this.#next = null;
-    return next?.n === n ? next.staged : this.#stage(n, chunk);
+    return next ?? this.#stage(n, chunk);
   }
 
   /** Nothing is written any more after it. */
   async end(): Promise<void> {
     if (this.#next === null) return;
     this.#scope.cancel();
-    await this.#next.staged.catch(() => undefined);
+    await this.#next.catch(() => undefined);
   }
 }
 

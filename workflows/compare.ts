@@ -75,7 +75,9 @@ export async function compare(
   const fresh = uuid4();
   const salt = desired.followed ?? fresh;
   const pass = run.nextPass();
-  const keptLater = own === null && patched('keep-plan');
+  const isPlan = own === null;
+  // Runs that began under 0.1 keep what stays of a plan when it is made.
+  const keepsNow = isPlan && !patched('keep-plan');
   const policy = { existing: input.existing, extra: input.extra ?? 'keep' };
   const split = { account, work, snapshot: actual.id, pass, partitions, maxLineBytes: settings.maxLineBytes };
   await Promise.all(piecesOf(actual).map((piece) => transfer.partition({ ...split, ...piece })));
@@ -91,7 +93,8 @@ export async function compare(
         policy,
         own,
         configurations: own?.before ?? targetSnapshot,
-        ...(own === null ? (keptLater ? { samples: true } : { salt }) : {}),
+        ...(isPlan ? { samples: true } : {}),
+        ...(keepsNow ? { salt } : {}),
         ...(desired.selected === true ? { selected: true } : {}),
         ...(desired.followed === undefined ? {} : { followed: true }),
         ...(desired.keyless === undefined ? {} : { keyless: true }),
@@ -115,7 +118,7 @@ export async function compare(
     policy,
     run: input.run,
     salt,
-    keep: own === null && desired.forgets !== true && !keptLater,
+    keep: keepsNow && desired.forgets !== true,
     ...(desired.followed === undefined ? {} : { followed: true }),
     manifests: manifests !== null,
     configurations: configurations !== null || desired.undoesConfigurations === true,

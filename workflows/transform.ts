@@ -32,9 +32,9 @@ export async function transform(
     ...rules,
     ...keylessOf(input, source),
   };
-  const ranges = rules.rules === undefined ? piecesOf(source) : [{}];
+  const pieces = rules.rules === undefined ? piecesOf(source) : [{}];
   const parts = await Promise.all(
-    ranges.map((range) => run.activities.transfer.transform({ ...whole, ...range })),
+    pieces.map((piece) => run.activities.transfer.transform({ ...whole, ...piece })),
   );
   const desired = parts.reduce(sumOf);
   bookRules(run, desired);

@@ -6,12 +6,13 @@ import { lacksKeys } from '../registry/keyless.js';
 import { readLine } from '../registry/line.js';
 import { counted } from '../registry/metrics.js';
 import { isJsonObject, isSystemModule, type RegistryRecord } from '../registry/record.js';
+import type { LineBytes } from '../registry/scan-line.js';
 import { type EdgeRow, edgeRow } from '../registry/scopes.js';
 import { type ConfigurationsInfo, sealConfigurations } from './configurations.js';
 import type { Deps } from './deps.js';
 import { withParents } from './edge-scopes.js';
 import type { Counted } from './hub-job.js';
-import { type BadLine, type Line, type LineOptions, lineBatches } from './lines.js';
+import { type BadLine, Line, type LineOptions, lineBatches } from './lines.js';
 import { RangeCutter, type SnapshotRange } from './ranges.js';
 import { DEVICES_BLOB, MANIFEST_BLOB, writeEdges } from './work.js';
 
@@ -158,10 +159,51 @@ function manifestOf(text: string): SnapshotInfo | null {
 }
 
 /** A line of a snapshot: a record, or the place of a line that is too long to be one. */
-export interface SnapshotLine {
-  readonly record: RegistryRecord | null;
-  readonly text: string | null;
-  readonly offset: number;
+export class SnapshotLine {
+  readonly #container: string;
+  readonly #line: Line | BadLine;
+  readonly #isUnterminated: boolean;
+  #record: RegistryRecord | null | undefined;
+
+  constructor(container: string, line: Line | BadLine, isUnterminated: boolean) {
+    this.#container = container;
+    this.#line = line;
+    this.#isUnterminated = isUnterminated;
+  }
+
+  get offset(): number {
+    return this.#line.offset;
+  }
+
+  /** Null for one that cannot be read. */
+  get bytes(): LineBytes | null {
+    return this.#line.problem === null ? this.#line : null;
+  }
+
+  get text(): string | null {
+    return this.#line.text;
+  }
+
+  /** Read when it is asked for. @throws HubferryError SNAPSHOT_… for a damaged line, naming snapshot and byte */
+  get record(): RegistryRecord | null {
+    return this.#record === undefined ? (this.#record = this.#read()) : this.#record;
+  }
+
+  #read(): RegistryRecord | null {
+    const where = `Snapshot ${this.#container}, at byte ${this.offset}`;
+    if (this.#line.problem !== null) {
+      if (this.#line.problem === 'too long') return null;
+      const code = this.#isUnterminated ? 'SNAPSHOT_CUT' : 'SNAPSHOT_LINE_NOT_JSON';
+      throw new HubferryError(code, `${where}: The line is not valid UTF-8.`);
+    }
+    try {
+      return readLine(this.#line);
+    } catch (error) {
+      if (!(error instanceof HubferryError)) throw error;
+      const cut = this.#isUnterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';
+      throw new HubferryError(cut ? 'SNAPSHOT_CUT' : error.code, `${where}: ${error.message}`);
+    }
+  }
 }
 
 export interface SnapshotLinesOptions {
@@ -174,23 +216,24 @@ export interface SnapshotLinesOptions {
 }
 
 /**
- * The records of a snapshot's devices.txt, in order, in batches: a wait for each line would cost more than to read it.
+ * The lines of a snapshot's devices.txt, in order, in batches: a wait for each line would cost more than to read it.
  *
- * @throws HubferryError SNAPSHOT_LINE_… naming snapshot and byte; SNAPSHOT_CUT when the last line ends in the middle.
+ * @throws HubferryError SNAPSHOT_… where a record is asked for; SNAPSHOT_CUT when the last line ends in the middle.
  */
 export async function* snapshotLines(
   storage: Storage,
   container: string,
   maxLineBytes: number,
-  { see, mayBegin = () => true, range }: SnapshotLinesOptions = {},
+  { see, mayBegin, range }: SnapshotLinesOptions = {},
 ): AsyncGenerator<SnapshotLine[]> {
-  let begun = false;
+  let begun = mayBegin === undefined;
   let lastByte = 0x0a;
   const start = range?.offset ?? 0;
   const count = range === undefined ? {} : { count: range.bytes };
   const stream = await storage.read(container, DEVICES_BLOB, { offset: start, ...count });
   const batches = lineBatches(stream, {
     maxLineBytes,
+    start,
     onBytes: (bytes) => {
       lastByte = bytes.at(-1) ?? lastByte;
       return see?.(bytes);
@@ -200,16 +243,16 @@ export async function* snapshotLines(
   for await (const batch of batches) {
     const lines: SnapshotLine[] = [];
     for (const found of batch) {
-      if (isBlank(found)) continue;
-      const line = start === 0 ? found : { ...found, offset: start + found.offset };
-      begun ||= line.text === null || mayBegin(withoutMark(line.text));
+      const line = found.offset === 0 ? withoutMark(found) : found;
+      if (isBlank(line)) continue;
+      begun ||= line.text === null || mayBegin?.(line.text) === true;
       if (!begun) continue;
-      if (pending) lines.push(parsed(container, pending, false));
+      if (pending) lines.push(new SnapshotLine(container, pending, false));
       pending = line;
     }
     yield lines;
   }
-  if (pending) yield [parsed(container, pending, lastByte !== 0x0a)];
+  if (pending) yield [new SnapshotLine(container, pending, lastByte !== 0x0a)];
 }
 
 /** A snapshot, or a range of one, with its hash, as its manifest tells it. */
@@ -241,26 +284,19 @@ export async function* wholeSnapshot(
   }
 }
 
+const BRACE = 0x7b;
+
 /** Nothing but spaces, or the byte order mark of an export of an empty hub. */
-function isBlank({ text }: Line | BadLine): boolean {
-  return text !== null && text.trim() === ''; // trim() takes U+FEFF for a space
+function isBlank(line: Line | BadLine): boolean {
+  if (line.problem !== null || line.bytes[line.from] === BRACE) return false;
+  return line.text.trim() === ''; // trim() takes U+FEFF for a space
 }
 
-const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text);
+const MARK = Buffer.from('\uFEFF');
 
-function parsed(container: string, line: Line | BadLine, unterminated: boolean): SnapshotLine {
-  const where = `Snapshot ${container}, at byte ${line.offset}`;
-  if (line.text === null) {
-    if (line.problem === 'too long') return { record: null, text: null, offset: line.offset };
-    const code = unterminated ? 'SNAPSHOT_CUT' : 'SNAPSHOT_LINE_NOT_JSON';
-    throw new HubferryError(code, `${where}: The line is not valid UTF-8.`);
-  }
-  const text = line.offset === 0 ? withoutMark(line.text) : line.text;
-  try {
-    return { record: readLine(text), text, offset: line.offset };
-  } catch (error) {
-    if (!(error instanceof HubferryError)) throw error;
-    const cut = unterminated && error.code === 'SNAPSHOT_LINE_NOT_JSON';
-    throw new HubferryError(cut ? 'SNAPSHOT_CUT' : error.code, `${where}: ${error.message}`);
-  }
+function withoutMark(line: Line | BadLine): Line | BadLine {
+  if (line.problem !== null) return line;
+  const { bytes, from, to, offset } = line;
+  const isMarked = bytes.subarray(from, to).indexOf(MARK) === 0;
+  return isMarked ? new Line(bytes, from + MARK.length, to, offset) : line;
 }

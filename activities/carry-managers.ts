@@ -12,7 +12,7 @@ import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { patiently } from './edge-scopes.js';
 import { type Sampled, Sampler } from './sampler.js';
-import { allOwnLines, allPartitionLines, workBlob } from './work.js';
+import { allOwnLines, allPartitionBytes, workBlob } from './work.js';
 
 export interface CarryManagersInput {
   readonly account: string;
@@ -88,8 +88,8 @@ interface DeviceModules {
 
 async function modulesByDevice(storage: Storage, input: CarryManagersInput): Promise<DeviceModules[]> {
   const { work, pass, partition } = input;
-  const desired = await allPartitionLines(storage, work, workBlob.desired(partition));
-  const actual = await allPartitionLines(storage, work, workBlob.actual(pass, partition));
+  const desired = await allPartitionBytes(storage, work, workBlob.desired(partition));
+  const actual = await allPartitionBytes(storage, work, workBlob.actual(pass, partition));
   const managed = managedValues(await configurationsOf(storage, input.configurations));
   const names = new Map<string, string>();
   for (const line of await allOwnLines(storage, work, workBlob.names(partition))) {

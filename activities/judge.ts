@@ -1,6 +1,7 @@
 import { differingFields, isTwinField } from '../registry/compare.js';
 import { FULL, mayBeThere, mayGoByRest, mayPass } from '../registry/error-log.js';
 import { foreignFields, isMerged } from '../registry/foreign.js';
+import { HeadRecord } from '../registry/head-line.js';
 import type { VerifyCounts } from '../registry/ledger.js';
 import type { Policy } from '../registry/policy.js';
 import { type Comparison, decide } from '../registry/reconcile.js';
@@ -93,8 +94,7 @@ export class Judge {
 
   countKind({ kind, found: { record } }: Due): void {
     countByKind(this.sum.kinds ?? {}, kindOf(record), kind);
-    if (kind === 'create' && record.authentication?.type === 'certificateAuthority')
-      this.sum.authorities = (this.sum.authorities ?? 0) + 1;
+    if (kind === 'create' && isByAuthority(record)) this.sum.authorities = (this.sum.authorities ?? 0) + 1;
   }
 
   #found({ record }: { readonly record: RegistryRecord }, as: keyof Omit<VerifyCounts, 'compared'>): void {
@@ -245,6 +245,11 @@ function isLeafsParent({ record, fields }: Of<'different'>): boolean {
 
 function some<T>(list: T[], item: T): void {
   if (list.length < SAMPLES) list.push(item);
+}
+
+/** A plain device has keys, and is not read for it. */
+function isByAuthority(record: RegistryRecord): boolean {
+  return !(record instanceof HeadRecord) && record.authentication?.type === 'certificateAuthority';
 }
 
 /** Whether it is no wonder that a rejected record is missing: then nobody needs to look twice. */

@@ -1,11 +1,22 @@
-import { isAscii, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import { Context } from '@temporalio/activity';
+import type { LineBytes } from '../registry/scan-line.js';
 
 /** One line of a blob, without its line end. */
-export interface Line {
-  readonly text: string;
-  /** Bytes from the start of the stream. */
-  readonly offset: number;
+export class Line implements LineBytes {
+  readonly problem = null;
+
+  /** @param offset bytes from the start of the blob, or of the stream */
+  constructor(
+    readonly bytes: Buffer,
+    readonly from: number,
+    readonly to: number,
+    readonly offset: number,
+  ) {}
+
+  get text(): string {
+    return this.bytes.toString('utf8', this.from, this.to);
+  }
 }
 
 /** A line that cannot be read: only where it stands is kept, so memory stays bounded. */
@@ -17,6 +28,8 @@ export interface BadLine {
 
 export interface LineOptions {
   readonly maxLineBytes: number;
+  /** The offset of the stream's first byte; by default 0. */
+  readonly start?: number;
   /** Sees every byte; what it returns is awaited. */
   readonly onBytes?: (bytes: Buffer) => Promise<void> | void;
   /** Takes bytes that are not UTF-8 as replacement characters. */
@@ -28,99 +41,85 @@ export interface LineOptions {
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
-/**
- * Bytes that are split at once. A text of so many is never moved by the garbage collector, and its lines are parts of it:
- * a partition that is held line by line would be moved about twice.
- */
+/** Bytes that are split at once. Their lines share them, so that a partition that is held is no burden to memory. */
 const BATCH_BYTES = 256 * 1024;
 
 /**
  * Splits a stream of bytes at line ends (LF or CRLF) and yields the non-empty lines in batches. A character never falls
- * apart between two, since lines are cut as bytes; where all of a batch is ASCII, as text.
+ * apart between two, since lines are cut as bytes.
  *
  * @throws the activity's cancellation.
  */
 export async function* lineBatches(
   stream: AsyncIterable<Buffer>,
-  options: LineOptions,
+  { maxLineBytes, start = 0, onBytes, lenient = false, batchBytes = BATCH_BYTES }: LineOptions,
 ): AsyncGenerator<(Line | BadLine)[]> {
   const { cancellationSignal } = Context.current();
   let held: Buffer[] = []; // the beginning of a line whose end has not come yet
   let heldBytes = 0;
-  let tooLong = false;
-  let lineStart = 0;
+  let lineStart = start;
 
-  const take = (end: Buffer): Line | BadLine | null => {
+  const hold = (bytes: Buffer): void => {
+    heldBytes += bytes.length;
+    // Of a line that is too long only the length counts, without its end.
+    if (heldBytes > maxLineBytes + 2) held = [];
+    else if (bytes.length > 0) held.push(bytes);
+  };
+  /** The line from one byte to its line end; null for an empty one. */
+  const lineOf = (bytes: Buffer, from: number, end: number, isText: boolean): Line | BadLine | null => {
     const offset = lineStart;
-    const long = tooLong || heldBytes + end.length > maxLine;
-    const bytes = long || held.length === 0 ? end : Buffer.concat([...held, end]);
-    lineStart += heldBytes + end.length + 1;
+    lineStart += end - from + 1;
+    const to = end > from && bytes[end - 1] === RETURN ? end - 1 : end;
+    if (to === from) return null;
+    if (to - from > maxLineBytes) return { text: null, offset, problem: 'too long' };
+    if (!isText && !isUtf8(bytes.subarray(from, to))) return { text: null, offset, problem: 'not UTF-8' };
+    return new Line(bytes, from, to, offset);
+  };
+  /** The line that is held, up to and with its line end. */
+  const heldLine = (end: Buffer): Line | BadLine | null => {
+    hold(end);
+    const [bytes, whole] = [held, heldBytes];
     held = [];
     heldBytes = 0;
-    tooLong = false;
-    const body = bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes;
-    if (long || body.length > options.maxLineBytes) return { text: null, offset, problem: 'too long' };
-    if (body.length === 0) return null;
-    if (options.lenient !== true && !isUtf8(body)) return { text: null, offset, problem: 'not UTF-8' };
-    return { text: body.toString('utf8'), offset };
+    if (bytes.length > 0) return lineOf(Buffer.concat(bytes), 0, whole - 1, lenient);
+    const offset = lineStart;
+    lineStart += whole;
+    return { text: null, offset, problem: 'too long' };
   };
 
-  const maxLine = options.maxLineBytes + 1; // its CR does not count
-  for await (const chunk of gathered(stream, options.batchBytes ?? BATCH_BYTES)) {
+  for await (const chunk of gathered(stream, batchBytes)) {
     cancellationSignal.throwIfAborted();
-    const seen = options.onBytes?.(chunk);
+    const seen = onBytes?.(chunk);
     if (seen !== undefined) await seen;
-    let lines: (Line | BadLine)[] = [];
+    const last = chunk.lastIndexOf(NEWLINE);
+    if (last < 0) {
+      hold(chunk);
+      continue;
+    }
+    const lines: (Line | BadLine)[] = [];
     let from = 0;
-    const whole = tooLong ? null : wholeLines(held, chunk);
-    if (whole !== null && isAscii(whole)) {
-      lines = asciiLines(whole, lineStart, options.maxLineBytes);
-      lineStart += whole.length;
-      from = whole.length - heldBytes;
-      held = [];
-      heldBytes = 0;
-    }
-    for (let at = chunk.indexOf(NEWLINE, from); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-      const line = take(chunk.subarray(from, at));
+    if (heldBytes > 0) {
+      from = chunk.indexOf(NEWLINE) + 1;
+      const line = heldLine(chunk.subarray(0, from));
       if (line) lines.push(line);
-      from = at + 1;
     }
-    const rest = chunk.subarray(from);
-    heldBytes += rest.length;
-    if (heldBytes > maxLine) {
-      tooLong = true;
-      held = [];
-    } else if (rest.length > 0) held.push(rest);
+    const isText = lenient || isUtf8(chunk.subarray(from, last + 1));
+    while (from <= last) {
+      const end = chunk.indexOf(NEWLINE, from);
+      const line = lineOf(chunk, from, end, isText);
+      if (line) lines.push(line);
+      from = end + 1;
+    }
+    hold(chunk.subarray(from));
     if (lines.length > 0) yield lines;
   }
   if (heldBytes > 0) {
-    const line = take(Buffer.alloc(0));
+    const line = heldLine(LAST_END);
     if (line) yield [line];
   }
 }
 
-/** What was held and a chunk, as far as it is whole lines; null where no line ends in it. */
-function wholeLines(held: readonly Buffer[], chunk: Buffer): Buffer | null {
-  const last = chunk.lastIndexOf(NEWLINE);
-  if (last < 0) return null;
-  const end = chunk.subarray(0, last + 1);
-  return held.length === 0 ? end : Buffer.concat([...held, end]);
-}
-
-/** Lines of ASCII, of which the last one has its end, too. */
-function asciiLines(bytes: Buffer, start: number, maxLineBytes: number): (Line | BadLine)[] {
-  const text = bytes.toString('latin1');
-  const lines: (Line | BadLine)[] = [];
-  let from = 0;
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
-    const to = text.charCodeAt(at - 1) === RETURN && at > from ? at - 1 : at;
-    const offset = start + from;
-    if (to - from > maxLineBytes) lines.push({ text: null, offset, problem: 'too long' });
-    else if (to > from) lines.push({ text: text.slice(from, to), offset });
-    from = at + 1;
-  }
-  return lines;
-}
+const LAST_END = Buffer.from([NEWLINE]);
 
 /** The same bytes in chunks that are worth to be looked at. */
 async function* gathered(stream: AsyncIterable<Buffer>, least: number): AsyncGenerator<Buffer> {

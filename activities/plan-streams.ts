@@ -4,6 +4,7 @@ import { changeDigest } from '../registry/digest.js';
 import { type PlanSample, planSample, SAMPLES_EACH } from '../registry/plan-sample.js';
 import type { ChangeKind } from '../registry/reconcile.js';
 import { kindOf, type RecordKey } from '../registry/record.js';
+import type { LineBytes } from '../registry/scan-line.js';
 import { type EdgeTable, parentOf } from '../registry/scopes.js';
 import type { Due } from './judge.js';
 import { LINES_PER_MARK, workBlob } from './work.js';
@@ -37,9 +38,52 @@ export class PlanSamples {
   }
 }
 
-/** The changes of one partition: a stream per wave with a mark every thousand lines, and the digests for the hash. */
+/** The changes of one wave in one partition, with a mark every thousand lines. */
+class WaveStream {
+  readonly marks: number[] = [];
+  lines = 0;
+  readonly #writer: BlobWriter;
+  /** Lines that stand together, to be written at once. */
+  #run: { readonly bytes: Buffer; readonly from: number; to: number } | null = null;
+
+  constructor(writer: BlobWriter) {
+    this.#writer = writer;
+  }
+
+  /** Adds a line, given without its end. @returns nothing while it is only buffered */
+  add(line: string | LineBytes): Promise<void> | void {
+    const run = this.#run;
+    if (this.lines % LINES_PER_MARK === 0)
+      this.marks.push(this.#writer.bytes + (run === null ? 0 : run.to + 1 - run.from));
+    this.lines += 1;
+    if (typeof line === 'string') return this.#afterRun(`${line}\n`);
+    if (run !== null && run.bytes === line.bytes && run.to + 1 === line.from) {
+      run.to = line.to;
+      return undefined;
+    }
+    const sent = this.#afterRun();
+    this.#run = { ...line };
+    return sent;
+  }
+
+  async close(): Promise<void> {
+    await this.#afterRun();
+    await this.#writer.close();
+  }
+
+  #afterRun(text?: string): Promise<void> | void {
+    const run = this.#run;
+    this.#run = null;
+    // Each of the lines has its end after it.
+    const sent = run === null ? undefined : this.#writer.write(run.bytes.subarray(run.from, run.to + 1));
+    if (text === undefined) return sent;
+    return sent === undefined ? this.#writer.write(text) : sent.then(() => this.#writer.write(text));
+  }
+}
+
+/** The changes of one partition: a stream per wave, and the digests for the hash. */
 export class Changes {
-  readonly #streams = new Map<string, { writer: BlobWriter; lines: number; marks: number[] }>();
+  readonly #streams = new Map<string, WaveStream>();
   readonly #storage: Storage;
   readonly #input: PartitionOfPass;
   #digests = '';
@@ -50,37 +94,37 @@ export class Changes {
   }
 
   /** A change counts once for the hash, in however many lines it is sent. */
-  digest(kind: ChangeKind, key: RecordKey, content: string): void {
+  digest(kind: ChangeKind, key: RecordKey, content: string | LineBytes): void {
     this.#digests += changeDigest(kind, key, content);
   }
 
   /** @returns nothing while it is only buffered */
   add(wave: string, change: Change): Promise<void> | void {
+    return this.#stream(wave).add(printChange(change));
+  }
+
+  /** Adds a create: its desired line as it stands, with its end after it. @returns as `add` */
+  create(wave: string, line: LineBytes): Promise<void> | void {
+    return this.#stream(wave).add(line);
+  }
+
+  #stream(wave: string): WaveStream {
     const { work, pass, partition } = this.#input;
     let stream = this.#streams.get(wave);
     if (stream === undefined) {
-      stream = {
-        writer: this.#storage.writer(work, workBlob.changes(pass, partition, wave)),
-        lines: 0,
-        marks: [],
-      };
+      stream = new WaveStream(this.#storage.writer(work, workBlob.changes(pass, partition, wave)));
       this.#streams.set(wave, stream);
     }
-    if (stream.lines % LINES_PER_MARK === 0) stream.marks.push(stream.writer.bytes);
-    stream.lines += 1;
-    return stream.writer.write(`${printChange(change)}\n`);
+    return stream;
   }
 
   async close(): Promise<Record<string, number>> {
     const { work, pass, partition } = this.#input;
     const lines: Record<string, number> = {};
     for (const [wave, stream] of this.#streams) {
-      await stream.writer.close();
-      await this.#storage.writeText(
-        work,
-        workBlob.marks(pass, partition, wave),
-        JSON.stringify(stream.marks),
-      );
+      await stream.close();
+      const marks = JSON.stringify(stream.marks);
+      await this.#storage.writeText(work, workBlob.marks(pass, partition, wave), marks);
       lines[wave] = stream.lines;
     }
     const digests = this.#storage.writer(work, workBlob.digests(pass, partition));

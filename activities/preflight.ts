@@ -21,6 +21,7 @@ export interface PreflightAnswer {
   readonly tier?: string;
   readonly units?: number;
   readonly rates?: number;
+  readonly devices?: number;
 }
 
 export function preflightActivities({ connections }: Deps) {
@@ -46,8 +47,8 @@ export function preflightActivities({ connections }: Deps) {
           const hub = connections.hub(host);
           const { maxRecords, tier, units } = connections.hubConfig(host);
           await connections.jobContainers(host, account).check();
-          await hub.statistics();
-          return { host, calls: hub.takeCalls(), maxRecords, tier, units, rates: connections.rates };
+          const { total: devices } = await hub.statistics();
+          return { host, calls: hub.takeCalls(), maxRecords, tier, units, rates: connections.rates, devices };
         }),
       );
     },

@@ -9,7 +9,7 @@ import { type SnapshotInfo, wholeSnapshot } from './backup-export.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
 import { PartitionWriters, splitSnapshot } from './partitions.js';
-import { allOwnLines, edgeTableOf, workBlob } from './work.js';
+import { allPartitionBytes, edgeTableOf, workBlob } from './work.js';
 
 export interface CompareSnapshotsInput {
   readonly account: string;
@@ -42,8 +42,8 @@ export function recheckActivities({ connections }: Deps) {
       const difference = new SourceDifference();
       for (let partition = 0; partition < partitions; partition++) {
         const [desired, actual] = await Promise.all([
-          allOwnLines(storage, work, workBlob.recheck('before', partition)),
-          allOwnLines(storage, work, workBlob.recheck('after', partition)),
+          allPartitionBytes(storage, work, workBlob.recheck('before', partition)),
+          allPartitionBytes(storage, work, workBlob.recheck('after', partition)),
         ]);
         for (const found of comparePartition({ desired, actual, actualEdges })) difference.add(found);
       }

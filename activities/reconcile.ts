@@ -1,6 +1,7 @@
 import { metricMeter } from '@temporalio/activity';
 import type { Storage } from '../azure/storage.js';
 import { byRest, type Change, changesOf, makesKeys, writesKeys } from '../registry/change.js';
+import { HeadRecord } from '../registry/head-line.js';
 import { managedValues } from '../registry/managed.js';
 import { counted } from '../registry/metrics.js';
 import type { ImportMode } from '../registry/modes.js';
@@ -9,14 +10,15 @@ import { type Comparison, comparePartition } from '../registry/reconcile.js';
 import type { RecordKey } from '../registry/record.js';
 import type { Totals } from '../registry/totals.js';
 import type { KeptChange } from '../registry/undo.js';
+import { DEVICES } from '../registry/waves.js';
 import { configurationsOf } from './configurations.js';
 import type { Deps } from './deps.js';
-import { Judge } from './judge.js';
+import { type Due, Judge } from './judge.js';
 import { writeKeptChanges } from './kept.js';
 import { markedLines } from './new-keys.js';
 import { keyOfLine, Own, type OwnPlan } from './own.js';
 import { Changes, PlanSamples } from './plan-streams.js';
-import { allOwnLines, allPartitionLines, edgeTableOf, workBlob } from './work.js';
+import { allOwnLines, allPartitionBytes, edgeTableOf, workBlob } from './work.js';
 
 export interface ReconcileInput {
   readonly account: string;
@@ -65,8 +67,8 @@ export function reconcileActivities({ connections }: Deps) {
         edgeTableOf(storage, input.sourceEdges),
         edgeTableOf(storage, input.targetSnapshot),
       ]);
-      const desired = await allPartitionLines(storage, work, workBlob.desired(partition));
-      const actual = await allPartitionLines(storage, work, workBlob.actual(pass, partition));
+      const desired = await allPartitionBytes(storage, work, workBlob.desired(partition));
+      const actual = await allPartitionBytes(storage, work, workBlob.actual(pass, partition));
       const filtered = await allOwnLines(storage, work, workBlob.filtered(partition));
       const selected =
         input.selected === true ? await allOwnLines(storage, work, workBlob.selected(partition)) : undefined;
@@ -92,6 +94,12 @@ export function reconcileActivities({ connections }: Deps) {
         const { key } = due.found;
         judge.countKind(due);
         samples?.add(due, actualEdges);
+        if (isPlainCreate(due) && !modes.has(key) && !marked.has(key)) {
+          out.digest('create', key, due.found.source);
+          const added = out.create(DEVICES, due.found.source);
+          if (added !== undefined) await added;
+          continue;
+        }
         // Keys that the run makes enter the hash as marks (design §5).
         out.digest(due.kind, key, 'line' in due.found ? (marked.get(key) ?? due.found.line) : '');
         const level = sourceEdges.levelOf(due.found.record.deviceId);
@@ -117,6 +125,11 @@ export function reconcileActivities({ connections }: Deps) {
       return { ...judge.sum, lines };
     },
   };
+}
+
+/** Whether all that is to be done is to send a plain device's desired line as it stands. */
+function isPlainCreate(due: Due): due is Extract<Due, { readonly kind: 'create' }> {
+  return due.kind === 'create' && due.byRest !== true && due.found.record instanceof HeadRecord;
 }
 
 const NONE_MARKED: ReadonlyMap<RecordKey, string> = new Map();

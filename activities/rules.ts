@@ -2,8 +2,8 @@ import type { Storage } from '../azure/storage.js';
 import { compilePredicate } from '../config/predicate.js';
 import { printIdentity } from '../registry/change.js';
 import { HubferryError } from '../registry/errors.js';
+import { plainRecord } from '../registry/head-line.js';
 import { partitionOf } from '../registry/partition.js';
-import { plainRecord } from '../registry/quick-line.js';
 import { isSystemModule, quoted } from '../registry/record.js';
 import { isLeftOut, Names, RuledEdges, type RuledRecord, ruledPartition } from '../registry/ruled.js';
 import { type OrphanPolicy, type Rule, Rules, type RuleTally } from '../registry/rules.js';
@@ -105,7 +105,7 @@ export class RuledSnapshot {
    *
    * @throws HubferryError RULE_FAILED, PARENT_FILTERED, RENAME_COLLISION
    */
-  async *lines(): AsyncGenerator<Pick<SnapshotLine, 'record' | 'offset'>[]> {
+  async *lines(): AsyncGenerator<Pick<SnapshotLine, 'record' | 'offset' | 'bytes'>[]> {
     yield this.#long;
     const filtered = new PartitionWriters(this.#storage, this.#input.work, workBlob.filtered);
     const names = new PartitionWriters(this.#storage, this.#input.work, workBlob.names);
@@ -127,7 +127,7 @@ export class RuledSnapshot {
         }
         if (this.#renames && record.moduleId === null)
           await names.write(to, JSON.stringify([record.deviceId, from]));
-        yield [{ record, offset: 0 }];
+        yield [{ record, offset: 0, bytes: null }];
       }
     }
     await filtered.close();

@@ -12,7 +12,7 @@ import { type EdgeTable, parentOf, placementRefusal } from '../registry/scopes.j
 import { SAMPLES } from '../registry/totals.js';
 import { type SnapshotLine, snapshotLines, wholeSnapshot } from './backup-export.js';
 import type { Deps } from './deps.js';
-import { PartitionWriters, splitSnapshot } from './partitions.js';
+import { PartitionWriters, PlainLines, splitSnapshot } from './partitions.js';
 import type { SnapshotRange } from './ranges.js';
 import { type RuledResult, RuledSnapshot } from './rules.js';
 import { type Sampled, Sampler } from './sampler.js';
@@ -105,8 +105,11 @@ export function transformActivities({ connections }: Deps) {
       let longCount = 0;
       let records = 0;
 
-      const add = ({ record, offset }: Pick<SnapshotLine, 'record' | 'offset'>): Promise<void> | void => {
+      const plain = new PlainLines(writers, partitions);
+      const add = (line: Pick<SnapshotLine, 'record' | 'offset' | 'bytes'>): Promise<void> | void => {
         records += 1;
+        if (line.bytes !== null && plain.add(line.bytes)) return undefined;
+        const { record, offset } = line;
         if (record === null) {
           longCount += 1;
           const reason = `the line is longer than ${input.maxLineBytes} bytes`;
@@ -129,11 +132,13 @@ export function transformActivities({ connections }: Deps) {
         else if (lacksKeys(record) || (open && isToGenerate(authentication))) lacking.add(key);
         return writers.write(partition, printDesiredLine(record, parent));
       };
-      for await (const batch of ruled?.lines() ?? wholeSnapshot(storage, input))
+      for await (const batch of ruled?.lines() ?? wholeSnapshot(storage, input)) {
         for (const line of batch) {
           const waits = add(line);
           if (waits !== undefined) await waits;
         }
+        await writers.flush();
+      }
       await writers.close();
       await manifests.close();
       counted(metricMeter, 'hubferry_records', records, { stage: 'transform' });

@@ -1,4 +1,5 @@
 import type { Storage } from '../azure/storage.js';
+import { type LineBytes, textOf } from '../registry/scan-line.js';
 import { type EdgeRow, EdgeTable } from '../registry/scopes.js';
 import { lineBatches } from './lines.js';
 
@@ -114,20 +115,37 @@ export async function* partitionLines(
   container: string,
   blob: string,
 ): AsyncGenerator<string[]> {
-  for await (const { name } of storage.list(container, blob))
-    if (name === blob || name.startsWith(`${blob}/`)) yield* ownLines(storage, container, name);
+  for await (const name of partsOf(storage, container, blob)) yield* ownLines(storage, container, name);
 }
 
-/** The same, all of them. */
+/** The same, all of them, as bytes. */
+export async function allPartitionBytes(
+  storage: Storage,
+  container: string,
+  blob: string,
+): Promise<LineBytes[]> {
+  const lines: LineBytes[] = [];
+  for await (const name of partsOf(storage, container, blob)) {
+    const stream = await storage.read(container, name);
+    for await (const batch of lineBatches(stream, { maxLineBytes: OWN_LINE_LIMIT }))
+      for (const line of batch) if (line.problem === null) lines.push(line);
+  }
+  return lines;
+}
+
+/** The same, as text. */
 export async function allPartitionLines(
   storage: Storage,
   container: string,
   blob: string,
 ): Promise<string[]> {
-  const lines: string[] = [];
-  for await (const batch of partitionLines(storage, container, blob))
-    for (const line of batch) lines.push(line);
-  return lines;
+  return (await allPartitionBytes(storage, container, blob)).map(textOf);
+}
+
+/** The blobs of a partition. */
+async function* partsOf(storage: Storage, container: string, blob: string): AsyncGenerator<string> {
+  for await (const { name } of storage.list(container, blob))
+    if (name === blob || name.startsWith(`${blob}/`)) yield name;
 }
 
 /** All lines of one of our own blobs: for blobs that are one partition or a side table. */

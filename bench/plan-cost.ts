@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { Deps } from '../activities/deps.js';
 import { lineBatches } from '../activities/lines.js';
@@ -11,24 +8,23 @@ import { openStorage } from '../azure/storage.js';
 import { ACCOUNT, startAzurite } from '../demo/azurite.js';
 import { partitionCount } from '../registry/partition.js';
 import { type Cost, costOf } from './cost.js';
-import { fileStorage } from './file-storage.js';
+import { memoryStorage } from './memory-storage.js';
 import { writeSnapshot } from './snapshots.js';
 
 /**
- * What transform and plan cost beside parsing and printing the same lines, in one process, on local files or through
- * Azurite. A process of its own: `tsx bench/plan-cost.ts DEVICES files|azurite` prints one line of JSON.
+ * What transform and plan cost beside parsing and printing the same lines, in one process, in memory or through
+ * Azurite. A process of its own: `tsx bench/plan-cost.ts DEVICES memory|azurite` prints one line of JSON.
  */
 const devices = Number(process.argv[2] ?? 100_000);
-const through = process.argv[3] ?? 'files';
+const through = process.argv[3] ?? 'memory';
 const PARTITION = 8 * 1024 * 1024;
 const MAX_LINE = 1024 * 1024;
 
-const root = mkdtempSync(join(tmpdir(), 'hubferry-bench-'));
 const azurite = through === 'azurite' ? await startAzurite() : null;
 try {
   const storage =
     azurite === null
-      ? fileStorage(root)
+      ? memoryStorage(8192 * devices + PARTITION)
       : openStorage({
           account: `http://127.0.0.1:${azurite.port}/${ACCOUNT}`,
           connectionString: azurite.connectionString,
@@ -121,5 +117,4 @@ try {
   );
 } finally {
   await azurite?.stop();
-  rmSync(root, { recursive: true, force: true });
 }

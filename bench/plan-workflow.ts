@@ -13,6 +13,6 @@ export interface PlanInput {
 /** Transform and plan of two snapshots that are there, and nothing else of a migration. */
 export async function planned({ input, source, target }: PlanInput): Promise<number> {
   const run = new Run(input, { workflow: 'plan', source: source.host, target: target.host });
-  const desired = await transform(run, input, source, target);
+  const desired = await transform(run, input, source, target.bytes);
   return (await compare(run, input, desired, target, null)).create;
 }

@@ -2,6 +2,7 @@ import { createHash, createHmac, hash } from 'node:crypto';
 import type { Policy } from './policy.js';
 import type { ChangeKind } from './reconcile.js';
 import type { RecordKey } from './record.js';
+import type { LineBytes } from './scan-line.js';
 
 /** Bytes of one digest. */
 export const DIGEST_BYTES = 32;
@@ -12,11 +13,22 @@ export const DIGEST_BYTES = 32;
  *
  * @returns 32 characters, one for each byte (latin1): a million small buffers would be a burden.
  */
-export function changeDigest(kind: ChangeKind, key: RecordKey, desiredLine: string): string {
+export function changeDigest(kind: ChangeKind, key: RecordKey, desiredLine: string | LineBytes): string {
   // JSON text holds no bare line end, so the parts cannot run into each other.
+  const head = `["${kind}",${JSON.stringify(key)}]\n`;
   // One call: it is done for every record of a plan.
-  return hash('sha256', `["${kind}",${JSON.stringify(key)}]\n${desiredLine}`, 'binary');
+  if (typeof desiredLine === 'string') return hash('sha256', `${head}${desiredLine}`, 'binary');
+  const { bytes, from, to } = desiredLine;
+  // A key may have three bytes for each of its units.
+  const most = 3 * head.length + to - from;
+  if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(2 * most);
+  const length = scratch.write(head);
+  bytes.copy(scratch, length, from, to);
+  return hash('sha256', scratch.subarray(0, length + to - from), 'binary');
 }
+
+/** What is digested is put together here. */
+let scratch = Buffer.alloc(0);
 
 /** The digest of one change of a configuration: as {@link changeDigest}, and never the same as one of a record. */
 export function configurationDigest(kind: ChangeKind, id: string, desired: string): Buffer {
@@ -46,36 +58,52 @@ export function saltedDigest(salt: string, content: string): string {
   return createHmac('sha256', salt).update(content).digest('hex');
 }
 
-/** A sorted copy. First by the leading 16 bits, so that a million digests make small heaps to sort in the usual way. */
+/** Bits of a digest by which it is put into a heap: a million digests make small heaps. */
+const HEAP_BITS = 16;
+
+/** A sorted copy. */
 function sorted(digests: Buffer): Buffer {
   if (digests.length % DIGEST_BYTES !== 0) {
     throw new RangeError(`${digests.length} bytes are no whole number of digests.`);
   }
   const count = digests.length / DIGEST_BYTES;
-  const starts = new Uint32Array(0x1_0000 + 1);
-  for (let at = 0; at < digests.length; at += DIGEST_BYTES) {
-    const heap = digests.readUInt16BE(at) + 1;
+  const view = new DataView(digests.buffer, digests.byteOffset, digests.length);
+  /** The first 32 bits of each, big-endian: they decide, but for one in some thousands. */
+  const first = new Uint32Array(count);
+  const starts = new Uint32Array((1 << HEAP_BITS) + 1);
+  for (let at = 0; at < count; at += 1) {
+    const word = view.getUint32(at * DIGEST_BYTES);
+    first[at] = word;
+    const heap = (word >>> (32 - HEAP_BITS)) + 1;
     starts[heap] = (starts[heap] ?? 0) + 1;
   }
   for (let heap = 1; heap < starts.length; heap += 1) {
     starts[heap] = (starts[heap] ?? 0) + (starts[heap - 1] ?? 0);
   }
+  const isBefore = (a: number, b: number): boolean => {
+    const difference = (first[a] ?? 0) - (first[b] ?? 0);
+    if (difference !== 0) return difference < 0;
+    const [from, other] = [a * DIGEST_BYTES, b * DIGEST_BYTES];
+    return digests.compare(digests, other, other + DIGEST_BYTES, from, from + DIGEST_BYTES) < 0;
+  };
+  // Each digest goes in among those that are in its heap already.
   const next = starts.slice();
   const order = new Uint32Array(count);
-  for (let at = 0; at < digests.length; at += DIGEST_BYTES) {
-    const heap = digests.readUInt16BE(at);
-    const place = next[heap] ?? 0;
-    order[place] = at;
+  for (let at = 0; at < count; at += 1) {
+    const heap = (first[at] ?? 0) >>> (32 - HEAP_BITS);
+    const start = starts[heap] ?? 0;
+    let place = next[heap] ?? 0;
     next[heap] = place + 1;
+    for (; place > start && isBefore(at, order[place - 1] ?? 0); place -= 1)
+      order[place] = order[place - 1] ?? 0;
+    order[place] = at;
   }
   const copy = Buffer.allocUnsafe(digests.length);
-  let to = 0;
-  for (let heap = 0; heap < 0x1_0000; heap += 1) {
-    const members = order.subarray(starts[heap], starts[heap + 1]);
-    if (members.length > 1) {
-      members.sort((a, b) => digests.compare(digests, b, b + DIGEST_BYTES, a, a + DIGEST_BYTES));
-    }
-    for (const at of members) to += digests.copy(copy, to, at, at + DIGEST_BYTES);
+  const to = new DataView(copy.buffer, copy.byteOffset, copy.length);
+  for (let place = 0; place < count; place += 1) {
+    const from = (order[place] ?? 0) * DIGEST_BYTES;
+    for (let byte = 0; byte < DIGEST_BYTES; byte += 4)
+      to.setUint32(place * DIGEST_BYTES + byte, view.getUint32(from + byte));
   }
   return copy;
 }

@@ -2,6 +2,7 @@ import { isToGenerate } from './new-keys.js';
 import { QuickRecord } from './quick-line.js';
 import { type Authentication, ID_CHARACTERS, MAX_ID, type RegistryRecord } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
+import { hasSmallTwin, isPlainDevice, lengthOf, REASON, type Spans } from './scan-line.js';
 import { twinRefusal } from './twin-limits.js';
 
 export type { Refusal, RefusalCode } from './refusal.js';
@@ -26,6 +27,14 @@ export function refusalOf(record: RegistryRecord): Refusal | null {
     (quick?.hasUsualKeys === true ? null : authenticationRefusal(record)) ??
     (quick?.hasSmallTwin === true ? null : twinRefusalOf(record))
   );
+}
+
+/**
+ * Whether what was found in an exported line is a plain device that the service takes: then nothing has to be asked of its
+ * record, and its desired line is made of its pieces.
+ */
+export function isPlainAndTaken(spans: Spans): boolean {
+  return isPlainDevice(spans) && hasSmallTwin(spans) && lengthOf(spans, REASON) <= MAX_STATUS_REASON + 2;
 }
 
 function idsRefusal({ deviceId, moduleId }: RegistryRecord): Refusal | null {

@@ -5,6 +5,7 @@ import { type ImportMode, writesIdentity } from './modes.js';
 import { quickDesired, quickRecord } from './quick-line.js';
 import { type Authentication, isJsonObject, type JsonObject, quoted, type RegistryRecord } from './record.js';
 import { isRefusalCode, type Refusal } from './refusal.js';
+import { bytesOf, type LineBytes, textOf } from './scan-line.js';
 
 /** Whose line it is. */
 export interface Identity {
@@ -77,8 +78,8 @@ export function parseLine(line: string): RegistryRecord {
 }
 
 /** The same as `parseLine` in less time: what it returns is not to be spread, see `plainRecord`. */
-export function readLine(line: string): RegistryRecord {
-  return quickRecord(line) ?? parseLine(line);
+export function readLine(line: LineBytes): RegistryRecord {
+  return quickRecord(line) ?? parseLine(textOf(line));
 }
 
 /**
@@ -144,8 +145,22 @@ export function isRefusedMark(line: string): boolean {
  * @throws HubferryError like `parseLine`; INTERNAL for a marker that is not one of ours.
  */
 export function parseDesiredLine(line: string): DesiredLine {
+  const bytes = bytesOf(line);
+  return (bytes && quickDesiredLine(bytes)) ?? exactDesiredLine(line);
+}
+
+/** The same of a line that is at hand as bytes. */
+export function readDesiredLine(line: LineBytes): DesiredLine {
+  return quickDesiredLine(line) ?? exactDesiredLine(textOf(line));
+}
+
+/** The record of a desired line in less time, or null for any other line. */
+export function quickDesiredLine(line: LineBytes): Extract<DesiredLine, { readonly kind: 'record' }> | null {
   const quick = quickDesired(line);
-  if (quick !== null) return { kind: 'record', ...quick };
+  return quick && { kind: 'record', ...quick };
+}
+
+function exactDesiredLine(line: string): DesiredLine {
   if (isRefusedMark(line)) return parseRefused(line);
   const { parent, rest } = splitParent(line);
   return { kind: 'record', record: parseLine(rest), parent };

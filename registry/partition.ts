@@ -1,3 +1,7 @@
+/** Of FNV-1a. */
+const BASIS = 0x811c9dc5;
+const PRIME = 0x01000193;
+
 /** A step per partition is under way at once: Temporal allows 2,000, and each open blob takes memory. */
 const MAX_PARTITIONS = 500;
 
@@ -19,13 +23,24 @@ export function partitionCount(bytes: number, partitionBytes: number): number {
  * last digits badly over powers of two.
  */
 export function partitionOf(deviceId: string, partitions: number): number {
-  let hash = 0x811c9dc5;
+  let hash = BASIS;
   for (let at = 0; at < deviceId.length; at += 1) {
     const unit = deviceId.charCodeAt(at);
-    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
-    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
+    hash = Math.imul(hash ^ (unit & 0xff), PRIME);
+    hash = Math.imul(hash ^ (unit >>> 8), PRIME);
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return finalised(hash) % partitions;
+}
+
+/** The same of an id that is at hand as bytes of ASCII. */
+export function partitionOfBytes(bytes: Uint8Array, from: number, to: number, partitions: number): number {
+  let hash = BASIS;
+  for (let at = from; at < to; at += 1) hash = Math.imul(Math.imul(hash ^ (bytes[at] ?? 0), PRIME), PRIME);
+  return finalised(hash) % partitions;
+}
+
+function finalised(fnv: number): number {
+  let hash = Math.imul(fnv ^ (fnv >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) % partitions;
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

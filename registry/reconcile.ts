@@ -1,26 +1,63 @@
 import { differingFields, type Field } from './compare.js';
 import { HubferryError } from './errors.js';
+import { HeadRecord } from './head-line.js';
 import {
   type DesiredLine,
   type Identity,
   identityOfLine,
-  isRefusedMark,
-  parseDesiredLine,
-  parseLine,
+  quickDesiredLine,
+  readDesiredLine,
+  readLine,
 } from './line.js';
 import { type Managed, managersOf } from './managed.js';
 import type { Policy } from './policy.js';
-import { quickDesired, quickRecord } from './quick-line.js';
 import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
+import * as scan from './scan-line.js';
+import { type LineBytes, textOf } from './scan-line.js';
 import type { EdgeTable } from './scopes.js';
 
-/** A desired record; `line` is its desired line as it was read. */
-interface Wanted {
-  readonly key: RecordKey;
-  readonly line: string;
-  readonly record: RegistryRecord;
-  readonly parent: string | null;
+/** A desired record. */
+class Wanted {
+  constructor(
+    readonly key: RecordKey,
+    /** Its desired line as it was read. */
+    readonly source: LineBytes,
+    readonly record: RegistryRecord,
+    readonly parent: string | null,
+  ) {}
+
+  /** The desired line as text. */
+  get line(): string {
+    return textOf(this.source);
+  }
+}
+
+class Equal extends Wanted {
+  readonly kind = 'equal';
+  /** Configurations of the target that explain all that is different, where something is. */
+  readonly managedBy?: readonly string[];
+
+  constructor(wanted: Wanted, managedBy?: readonly string[]) {
+    super(wanted.key, wanted.source, wanted.record, wanted.parent);
+    if (managedBy !== undefined) this.managedBy = managedBy;
+  }
+}
+
+class Missing extends Wanted {
+  readonly kind = 'missing';
+}
+
+class Different extends Wanted {
+  readonly kind = 'different';
+
+  constructor(
+    { key, source, record, parent }: Wanted,
+    readonly actual: RegistryRecord,
+    readonly fields: Field[],
+  ) {
+    super(key, source, record, parent);
+  }
 }
 
 /** A record that only the target has. */
@@ -31,10 +68,9 @@ interface Found {
 
 /** What became of one record in the join of desired and actual. */
 export type Comparison =
-  /** `managedBy`: configurations of the target that explain all that is different, where something is. */
-  | ({ readonly kind: 'equal'; readonly managedBy?: readonly string[] } & Wanted)
-  | ({ readonly kind: 'missing' } & Wanted)
-  | ({ readonly kind: 'different'; readonly actual: RegistryRecord; readonly fields: Field[] } & Wanted)
+  | Equal
+  | Missing
+  | Different
   /** `deletable`: false for a module whose device goes too, or is refused. */
   | ({ readonly kind: 'extra'; readonly deletable: boolean } & Found)
   /** The service's own. */
@@ -44,12 +80,12 @@ export type Comparison =
   /** Refused while the source was read, or here, for its device's sake. */
   | { readonly kind: 'refused'; readonly key: RecordKey; readonly refusal: Refusal };
 
-/** Both sides of one partition, as lines without line ends: a device and its modules are in the same partition. */
+/** Both sides of one partition: a device and its modules are in the same partition. */
 export interface PartitionInput {
   /** Desired lines and marks of refused records. */
-  readonly desired: Iterable<string>;
+  readonly desired: Iterable<LineBytes>;
   /** Lines of the target's snapshot. */
-  readonly actual: Iterable<string>;
+  readonly actual: Iterable<LineBytes>;
   /** The target's edge devices, all of them. */
   readonly actualEdges: EdgeTable;
   /** What configurations of the target write to twins. */
@@ -66,14 +102,14 @@ export interface PartitionInput {
  * Joins one partition of the desired state with the target's: one comparison for each record of either side, first in
  * the order of the desired lines, then what only the target has, in its order. So the same input gives the same output.
  *
- * Memory: the lines of both sides as text; a record that is not read quickly is parsed when it is its turn. No order of
- * lines is relied on: the service promises none (facts §2.1).
+ * Memory: the lines of both sides; a record is read when it is its turn, and a plain device that is the same on both sides
+ * not at all. No order of lines is relied on: the service promises none (facts §2.1).
  *
  * @throws HubferryError SNAPSHOT_DUPLICATE where a record stands twice on one side; SNAPSHOT_LINE_… for a damaged line.
  */
 export function* comparePartition(input: PartitionInput): Generator<Comparison> {
-  const actual = byIdentity(input.actual, 'the target', actualEntry);
   const desired = byIdentity(input.desired, 'the desired state', desiredEntry);
+  const actual = byIdentity(input.actual, 'the target', (line) => actualEntry(line, desired));
   const around = input.selected === undefined ? NO_DEVICES : takeOthers(actual, input.selected);
   const grounds = { ...input, devices: { desired, around } };
   for (const [identity, entry] of desired) {
@@ -83,8 +119,8 @@ export function* comparePartition(input: PartitionInput): Generator<Comparison> 
     yield compareLine(entry, theirs, grounds);
   }
   const filtered = new Set([...(input.filtered ?? [])].map((line) => joinKey(identityOfLine(line))));
-  for (const [identity, entry] of actual) {
-    const record = recordOf(entry);
+  for (const [identity, { line }] of actual) {
+    const record = readLine(line);
     const { deviceId, moduleId } = record;
     const key = recordKey(deviceId, moduleId);
     const deletable = moduleId === null || deviceRefusal(deviceId, { desired, around }) === null;
@@ -117,11 +153,17 @@ function takeOthers(lines: Map<string, ActualEntry>, selected: Iterable<string>)
 }
 
 function compareLine(
-  { line, read: quick }: DesiredEntry,
+  { line, deviceId, read: quick }: DesiredEntry,
   theirs: ActualEntry | undefined,
   { actualEdges, managed, keyless, devices }: PartitionInput & { readonly devices: Devices },
 ): Comparison {
-  const read = quick ?? parseDesiredLine(line);
+  if (quick === 'plain') {
+    const key = recordKey(deviceId, null);
+    const record = new HeadRecord(deviceId, line);
+    if (theirs === undefined) return new Missing(key, line, record, null);
+    if (theirs.isSame) return new Equal(new Wanted(key, line, record, null));
+  }
+  const read = quick === 'plain' || quick === null ? readDesiredLine(line) : quick;
   if (read.kind === 'refused') {
     return { kind: 'refused', key: recordKey(read.deviceId, read.moduleId), refusal: read.refusal };
   }
@@ -129,60 +171,76 @@ function compareLine(
   const key = recordKey(record.deviceId, record.moduleId);
   const refused = record.moduleId === null ? null : deviceRefusal(record.deviceId, devices);
   if (refused !== null) return { kind: 'refused', key, refusal: refused };
-  if (theirs === undefined) return { kind: 'missing', key, line, record, parent };
-  const actual = recordOf(theirs);
+  if (theirs === undefined) return new Missing(key, line, record, parent);
+  const wanted = new Wanted(key, line, record, parent);
+  const actual = readLine(theirs.line);
   const fields = differingFields(record, parent, actual, actualEdges, keyless);
-  if (fields.length === 0) return { kind: 'equal', key, line, record, parent };
+  if (fields.length === 0) return new Equal(wanted);
   if (managed !== undefined && fields.includes('desired')) {
     const values = record.moduleId === null ? managed.device : managed.module;
     const managedBy = managersOf(record.desired, actual.desired, values);
     const others = fields.filter((field) => field !== 'desired');
-    if (managedBy.length > 0 && others.length === 0)
-      return { kind: 'equal', key, line, record, parent, managedBy };
-    if (managedBy.length > 0) return { kind: 'different', key, line, record, parent, actual, fields: others };
+    if (managedBy.length > 0 && others.length === 0) return new Equal(wanted, managedBy);
+    if (managedBy.length > 0) return new Different(wanted, actual, others);
   }
-  return { kind: 'different', key, line, record, parent, actual, fields };
+  return new Different(wanted, actual, fields);
 }
 
 /** Why a module cannot go without its device, or null where the device goes too. */
 function deviceRefusal(deviceId: string, { desired, around }: Devices): Refusal | null {
-  const line = desired.get(deviceId)?.line;
-  if (line === undefined) return around.has(deviceId) ? null : refusal('DEVICE_MISSING');
+  const device = desired.get(deviceId);
+  if (device === undefined) return around.has(deviceId) ? null : refusal('DEVICE_MISSING');
   // The lines of good devices are not parsed once more for each module.
-  if (!isRefusedMark(line)) return null;
-  const device = parseDesiredLine(line);
-  return device.kind === 'refused' ? refusal('DEVICE_REFUSED', device.refusal.code) : null;
+  if (device.read !== null) return null;
+  const read = readDesiredLine(device.line);
+  return read.kind === 'refused' ? refusal('DEVICE_REFUSED', read.refusal.code) : null;
 }
 
-/** A line of one side, and its record where it could be read quickly. */
+/** A line of the desired state, and its record where it could be read quickly; of plain devices only the beginning was. */
 interface DesiredEntry extends Identity {
-  readonly line: string;
-  readonly read: Extract<DesiredLine, { readonly kind: 'record' }> | null;
+  readonly line: LineBytes;
+  readonly read: Extract<DesiredLine, { readonly kind: 'record' }> | 'plain' | null;
 }
 
 interface ActualEntry extends Identity {
-  readonly line: string;
-  readonly read: RegistryRecord | null;
+  readonly line: LineBytes;
+  /** Whether it is the plain device that is desired, to the byte. */
+  readonly isSame: boolean;
 }
 
-function desiredEntry(line: string): DesiredEntry {
-  const read = quickDesired(line);
-  const { deviceId, moduleId } = read?.record ?? identityOfLine(line);
-  return { deviceId, moduleId, line, read: read && { kind: 'record', ...read } };
-}
+/** One of each for all lines: nothing is done between a scan and the look at what it found. */
+const SPANS = scan.newSpans();
+const PIECES = scan.newPieces();
 
-function actualEntry(line: string): ActualEntry {
-  const read = quickRecord(line);
-  const { deviceId, moduleId } = read ?? identityOfLine(line);
+function desiredEntry(line: LineBytes): DesiredEntry {
+  if (scan.scanHead(line, SPANS))
+    return { deviceId: idIn(line, scan.ID), moduleId: null, line, read: 'plain' };
+  const read = quickDesiredLine(line);
+  const { deviceId, moduleId } = read?.record ?? identityOfLine(textOf(line));
   return { deviceId, moduleId, line, read };
 }
 
-const recordOf = ({ line, read }: ActualEntry): RegistryRecord => read ?? parseLine(line);
+function actualEntry(line: LineBytes, desired: ReadonlyMap<string, DesiredEntry>): ActualEntry {
+  if (!scan.scanExported(line, SPANS)) return { ...identityOfLine(textOf(line)), line, isSame: false };
+  const deviceId = idIn(line, scan.ID);
+  if (scan.has(SPANS, scan.MODULE))
+    return { deviceId, moduleId: idIn(line, scan.MODULE), line, isSame: false };
+  const wanted = desired.get(deviceId);
+  const isSame =
+    wanted?.read === 'plain' &&
+    scan.isPlainDevice(SPANS) &&
+    scan.isOfPieces(line, PIECES, scan.piecesOf(SPANS, PIECES), wanted.line);
+  return { deviceId, moduleId: null, line, isSame };
+}
+
+/** An id that a scan has found: of ASCII. */
+const idIn = ({ bytes }: LineBytes, part: number): string =>
+  bytes.toString('latin1', scan.fromOf(SPANS, part) + 1, scan.toOf(SPANS, part) - 1);
 
 function byIdentity<Entry extends Identity>(
-  lines: Iterable<string>,
+  lines: Iterable<LineBytes>,
   side: string,
-  entryOf: (line: string) => Entry,
+  entryOf: (line: LineBytes) => Entry,
 ): Map<string, Entry> {
   const entries = new Map<string, Entry>();
   for (const line of lines) {

@@ -65,7 +65,7 @@ async function restored(
   run.endPhase();
   const began = Date.now();
   const phases = { ...run.report.seconds.phases };
-  const outcome = await copy(run, input, from, before, room);
+  const outcome = await copy(run, input, { from, before, desired: null }, room);
   run.endPhase();
   const rto = (Date.now() - began) / 1000;
   const rpo = Math.max(0, (began - Date.parse(from.taken)) / 1000);

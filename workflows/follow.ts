@@ -1,11 +1,13 @@
 import { sleep, workflowInfo } from '@temporalio/workflow';
+import type { SnapshotInfo } from '../activities/backup-export.js';
 import { cutBack, type Disabled, disable, withStatuses } from './cut-over.js';
 import { fail } from './failure.js';
 import { seeOthers } from './foretell.js';
 import { preflight } from './gate.js';
 import type { FollowInput, MigrateInput, Outcome, PassSummary, RunReport } from './messages.js';
-import { both, copy } from './migrate.js';
+import { copy } from './migrate.js';
 import { Run } from './run.js';
+import { bothSides } from './sides.js';
 import { takeSnapshot } from './snapshot.js';
 import type { Answer } from './steering.js';
 import type { Room } from './work.js';
@@ -99,7 +101,7 @@ class Passes {
   /** Makes the target as the source is now. @param disabled what the run has done to the source before. */
   async next(disabled: Disabled | null = null): Promise<Outcome> {
     const run = this.#run;
-    const { source, target } = this.#input;
+    const { source } = this.#input;
     if (workflowInfo().historyLength > MOST_EVENTS)
       fail(
         'FOLLOWED_TOO_LONG',
@@ -109,14 +111,17 @@ class Passes {
     const work = run.work;
     if (this.#first !== null) run.afresh();
     run.phase('snapshot');
-    const [taken, before] = await both(
-      () => takeSnapshot(run, this.#input, source.host),
-      () => takeSnapshot(run, this.#input, target.host),
-    );
-    const from = disabled === null ? taken : await withStatuses(run, this.#input, disabled, taken);
     const again = this.#first !== null;
+    const input = this.#policy(again);
+    const { devices } = this.#room;
+    // What an earlier pass made of the target is what it holds. Statuses are put back before anything is made of them.
+    const expected = (taken: SnapshotInfo): number | undefined =>
+      disabled !== null || devices === undefined ? undefined : Math.max(devices, again ? taken.devices : 0);
+    const sides = await bothSides(run, input, () => takeSnapshot(run, input, source.host), expected);
+    const { from: taken, before } = sides;
+    const from = disabled === null ? taken : await withStatuses(run, this.#input, disabled, taken);
     this.#keep(from.id, this.#first ?? before.id);
-    const outcome = await copy(run, this.#policy(again), from, before, this.#room, again);
+    const outcome = await copy(run, input, { ...sides, from }, this.#room, again);
     // A plan that was made again has another one.
     this.#first ??= run.report.snapshots.target;
     this.#keep(from.id, this.#first ?? before.id);

@@ -17,14 +17,14 @@ export async function preflight(
   const answers = await run.activities.ask.preflight({ account, source, target: target.host });
   for (const { host, calls } of answers) run.calls(host, calls);
   const of = answers.find(({ host }) => host === target.host);
-  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1, rates = 1 } = of ?? {};
-  return { maxRecords, size: { tier, units, rates } };
+  const { maxRecords = Number.POSITIVE_INFINITY, tier = 'S1', units = 1, rates = 1, devices } = of ?? {};
+  return { maxRecords, devices, size: { tier, units, rates } };
 }
 
 /** The source's snapshot, where it is another one, and the target's from before the first write, outlive the run. */
-export function keepSnapshots(run: Run, source: SnapshotInfo | null, target: SnapshotInfo): void {
-  run.keep(source === null ? [target.id] : [source.id, target.id]);
-  run.report.snapshots = { source: source?.id ?? null, target: target.id };
+export function keepSnapshots(run: Run, source: SnapshotInfo | null, target: SnapshotInfo | null): void {
+  run.keep([source, target].flatMap((one) => (one === null ? [] : [one.id])));
+  run.report.snapshots = { source: source?.id ?? null, target: target?.id ?? null };
 }
 
 /** Books what the first comparison found; every later one is booked by `bookArrival`. */

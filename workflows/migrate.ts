@@ -1,4 +1,3 @@
-import { CancellationScope } from '@temporalio/workflow';
 import type { SnapshotInfo } from '../activities/backup-export.js';
 import { compare, type Desired } from './compare.js';
 import { comparedConfigurations, configured, warnOfEffects, warnOfUnknown } from './configurations.js';
@@ -12,6 +11,7 @@ import { keepNewKeys, warnOfNewKeys } from './new-keys.js';
 import { rechecked } from './recheck.js';
 import { reconciled, verdict } from './reconcile.js';
 import { Run } from './run.js';
+import { bothSides, type Sides } from './sides.js';
 import { takeSnapshot } from './snapshot.js';
 import { transform } from './transform.js';
 import { bookWork, type Room, warnOfRoom } from './work.js';
@@ -41,32 +41,34 @@ export async function migrate(input: MigrateInput): Promise<RunReport> {
     refuseKeyless(input, stored);
 
     run.phase('snapshot');
-    const [from, before] = await both(
-      async () => stored ?? (await takeSnapshot(run, input, run.report.source)),
-      () => takeSnapshot(run, input, target.host),
-    );
-    if (input.goal !== 'verify') keepSnapshots(run, from, before);
+    const keeps = input.goal !== 'verify';
+    const take = async (): Promise<SnapshotInfo> => {
+      const from = stored ?? (await takeSnapshot(run, input, run.report.source));
+      if (keeps) keepSnapshots(run, from, null);
+      return from;
+    };
+    const sides = await bothSides(run, input, take, () => room.devices);
+    if (keeps) keepSnapshots(run, sides.from, sides.before);
 
-    const outcome = await copy(run, input, from, before, room);
-    return outcome === 'planned' ? outcome : rechecked(run, input, from, outcome);
+    const outcome = await copy(run, input, sides, room);
+    return outcome === 'planned' ? outcome : rechecked(run, input, sides.from, outcome);
   });
 }
 
 /**
  * One pass of the loop, from two snapshots on.
  *
- * @param from of the source. @param before of the target. @param carriedOut whether the run has carried out plans before.
+ * @param carriedOut whether the run has carried out plans before.
  */
 export async function copy(
   run: Run,
   input: MigrateInput,
-  from: SnapshotInfo,
-  before: SnapshotInfo,
+  { from, before, desired: made }: Sides,
   room: Room,
   carriedOut = false,
 ): Promise<Outcome> {
   run.phase('transform');
-  const transformed = await transform(run, input, from, before);
+  const transformed = made ?? (await transform(run, input, from, before.bytes));
   const desired = carriedOut ? await followed(run, input, transformed) : transformed;
   warnOfUnknown(run, input, from, before);
 
@@ -101,19 +103,6 @@ async function followed(run: Run, { account, run: name }: MigrateInput, desired:
   const { partitions } = desired;
   const split = { account, work: run.work, run: name, partitions };
   return { ...desired, followed: (await run.activities.transfer.splitFollowed(split)).salt };
-}
-
-/** Two steps at a time. Where one fails, the other is taken down before the run ends, so that nothing is left of it. */
-export async function both<A, B>(a: () => Promise<A>, b: () => Promise<B>): Promise<[A, B]> {
-  const scope = new CancellationScope();
-  const steps = [scope.run(a), scope.run(b)] as const;
-  try {
-    return await Promise.all(steps);
-  } catch (error) {
-    scope.cancel();
-    await Promise.allSettled(steps);
-    throw error;
-  }
 }
 
 /** The snapshot that is named as the source, or that a plan was made from; null where the source is a hub as it is now. */

@@ -11,12 +11,14 @@ import { piecesOf } from './snapshot.js';
 /**
  * Turns the source's snapshot into what the target should hold, range by range in as many activities; under rules as a
  * whole, since a module goes where its device goes and may stand in another range.
+ *
+ * @param targetBytes of the target's snapshot, which is cut into as many partitions; as far as that is known yet.
  */
 export async function transform(
   run: Run,
   input: MigrateInput,
   source: SnapshotInfo,
-  target: SnapshotInfo,
+  targetBytes: number,
 ): Promise<Desired> {
   const { account, settings } = input;
   await run.activities.light.createContainer({ account, container: run.work });
@@ -26,7 +28,7 @@ export async function transform(
     work: run.work,
     snapshot: source.id,
     sha256: source.sha256,
-    bytes: Math.max(source.bytes, target.bytes),
+    bytes: Math.max(source.bytes, targetBytes),
     partitionBytes: settings.partitionBytes,
     maxLineBytes: settings.maxLineBytes,
     ...rules,

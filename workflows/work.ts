@@ -8,6 +8,8 @@ import type { Run } from './run.js';
 /** What the target's configuration says of it. */
 export interface Room {
   readonly maxRecords: number;
+  /** Devices that the target had when the run began; undefined in histories of 0.1. */
+  readonly devices?: number | undefined;
   readonly size: HubSize;
 }
 

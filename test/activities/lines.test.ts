@@ -1,20 +1,22 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { array, assert, asyncProperty, constantFrom, integer, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BadLine, type Line, type LineOptions, lineBatches } from '../../activities/lines.js';
+import { type LineOptions, lineBatches } from '../../activities/lines.js';
 
 /** What a stream of these bytes is read as, cut into chunks of a size. */
 async function read(
   bytes: Buffer,
   chunk: number,
   options: Partial<LineOptions> = {},
-): Promise<(Line | BadLine)[]> {
+): Promise<{ text: string | null; offset: number; problem?: string }[]> {
   async function* stream(): AsyncGenerator<Buffer> {
     for (let at = 0; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk);
   }
-  const lines: (Line | BadLine)[] = [];
+  const lines: { text: string | null; offset: number; problem?: string }[] = [];
   await new MockActivityEnvironment().run(async () => {
-    for await (const batch of lineBatches(stream(), { maxLineBytes: 100, ...options })) lines.push(...batch);
+    for await (const batch of lineBatches(stream(), { maxLineBytes: 100, ...options }))
+      for (const { text, offset, problem } of batch)
+        lines.push(problem === null ? { text, offset } : { text, offset, problem });
   });
   return lines;
 }

@@ -14,7 +14,7 @@ import { printDesiredLine } from '../../registry/line.js';
 import { IMPORT_MODES } from '../../registry/modes.js';
 import type { Comparison } from '../../registry/reconcile.js';
 import { recordKey } from '../../registry/record.js';
-import { record } from './records.js';
+import { lineBytes, record } from './records.js';
 
 const scopeOf = (id: string): string => `scope-of-${id}`;
 const noScope = (): string => {
@@ -60,8 +60,17 @@ describe('a mode that a user has chosen', () => {
       part === 'delete'
         ? { kind: 'extra', key, record: actual, deletable: true }
         : part === 'create'
-          ? { kind: 'missing', key, line: desired, record: leaf, parent: 'gw' }
-          : { kind: 'different', key, line: desired, record: leaf, parent: 'gw', actual, fields: ['tags'] };
+          ? { kind: 'missing', key, line: desired, source: lineBytes(desired), record: leaf, parent: 'gw' }
+          : {
+              kind: 'different',
+              key,
+              line: desired,
+              source: lineBytes(desired),
+              record: leaf,
+              parent: 'gw',
+              actual,
+              fields: ['tags'],
+            };
     const [only, ...more] = changesOf(found, 0, { together: true, mode });
     expect(more).toEqual([]);
     expect(only).toMatchObject({ wave: 'devices', change: { part, mode } });
@@ -87,7 +96,13 @@ describe('a mode that a user has chosen', () => {
   });
 
   test('is none of a call by REST', () => {
-    const found = { kind: 'different', key: recordKey('leaf', null), line: desired, record: leaf } as const;
+    const found = {
+      kind: 'different',
+      key: recordKey('leaf', null),
+      line: desired,
+      source: lineBytes(desired),
+      record: leaf,
+    } as const;
     const sent = byRest({ ...found, parent: 'gw', actual, fields: ['status', 'tags'] }, 0);
     expect(sent.map(({ change }) => change.part)).toEqual(['identity', 'twin']);
   });
@@ -100,6 +115,7 @@ describe('changes that go together', () => {
         kind: 'different',
         key: recordKey(one.deviceId, one.moduleId),
         line: printDesiredLine(one, null),
+        source: lineBytes(printDesiredLine(one, null)),
         record: one,
         parent: null,
         actual: one,
@@ -187,6 +203,7 @@ describe('the lines of a record that differs', () => {
     kind: 'different',
     key: recordKey(of.deviceId, of.moduleId),
     line: printDesiredLine(of, null),
+    source: lineBytes(printDesiredLine(of, null)),
     record: of,
     parent: null,
     actual: { ...of, eTag: 'i', twinETag: 't' },

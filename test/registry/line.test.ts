@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { plainRecord } from '../../registry/head-line.js';
 import {
   identityOfLine,
   parseDesiredLine,
@@ -8,7 +9,6 @@ import {
   printImportLine,
   printRefused,
 } from '../../registry/line.js';
-import { plainRecord } from '../../registry/quick-line.js';
 import type { RegistryRecord } from '../../registry/record.js';
 import { refusal } from '../../registry/refusal.js';
 import { ids, lineParts, objectTexts, SEEDED } from './arbitraries.js';

@@ -19,6 +19,7 @@ import type { OrphanPolicy, Rules } from '../../registry/rules.js';
 import { EdgeTable, edgeRow, parentOf, placementRefusal } from '../../registry/scopes.js';
 import { compareWaves, cutChunks } from '../../registry/waves.js';
 import type { HubModel } from './hub-model.js';
+import { lineBytes } from './records.js';
 
 /** A migration by the functions of registry/ alone, in memory: what the activities do over blobs and jobs. */
 
@@ -113,9 +114,9 @@ export function compare(desired: Desired, target: HubModel): Comparison[] {
   const actualEdges = edgesOf(lines.map(parseLine));
   return actual.flatMap((theirs, at) => [
     ...comparePartition({
-      desired: desired.partitions[at] ?? [],
+      desired: (desired.partitions[at] ?? []).map(lineBytes),
       filtered: desired.filtered[at] ?? [],
-      actual: theirs,
+      actual: theirs.map(lineBytes),
       actualEdges,
     }),
   ]);

@@ -1,12 +1,38 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HubferryError } from '../../registry/errors.js';
-import { refusalOf } from '../../registry/limits.js';
+import { HeadRecord, plainRecord } from '../../registry/head-line.js';
+import { isPlainAndTaken, refusalOf } from '../../registry/limits.js';
 import { parseDesiredLine, parseLine, printDesiredLine, splitParent } from '../../registry/line.js';
-import { plainRecord, quickDesired, quickRecord } from '../../registry/quick-line.js';
-import type { RegistryRecord } from '../../registry/record.js';
+import { partitionOf, partitionOfBytes } from '../../registry/partition.js';
+import { quickDesired, quickRecord } from '../../registry/quick-line.js';
+import { isSystemModule, type RegistryRecord } from '../../registry/record.js';
+import {
+  bytesOf,
+  copyPieces,
+  isOfPieces,
+  newPieces,
+  newSpans,
+  piecesOf,
+  scanExported,
+  scanHead,
+} from '../../registry/scan-line.js';
+import { EdgeTable, parentOf, placementRefusal } from '../../registry/scopes.js';
 import { ids, lineParts, objectTexts, SEEDED } from './arbitraries.js';
-import { AUTHORITY, expectSame, exportLine, NO_AUTHENTICATION, SAS, SELF_SIGNED } from './records.js';
+import {
+  AUTHORITY,
+  authentication,
+  expectSame,
+  exportLine,
+  KEY_A,
+  lineBytes,
+  NO_AUTHENTICATION,
+  SAS,
+  SELF_SIGNED,
+} from './records.js';
+
+/** Keys of 32 bytes each, as hubs make them. */
+const PLAIN_SAS = authentication({ type: 'sas', keys: [KEY_A, KEY_A] });
 
 /** What `parseLine` says of a line, or the code of its error. */
 function exactly(line: string): RegistryRecord | string {
@@ -18,9 +44,19 @@ function exactly(line: string): RegistryRecord | string {
   }
 }
 
+const recordIn = (line: string) => {
+  const bytes = bytesOf(line);
+  return bytes && quickRecord(bytes);
+};
+
+const desiredIn = (line: string) => {
+  const bytes = bytesOf(line);
+  return bytes && quickDesired(bytes);
+};
+
 /** Where a quick reader answers, it answers the same as the exact one. @returns whether it did */
 function expectEqual(line: string): boolean {
-  const quick = quickRecord(line);
+  const quick = recordIn(line);
   if (quick === null) return false;
   const exact = exactly(line);
   if (typeof exact === 'string') throw new Error(`${exact}, but it was read: ${line}`);
@@ -123,7 +159,7 @@ describe('what is read quickly is what is parsed', () => {
       line.replace('"eTag":"MTAx",', '').replace('{', '{"eTag":"MTAx",'),
       line.replace(/\}$/, ',"more":1}'),
     ];
-    expect(others.map(quickRecord)).toEqual(others.map(() => null));
+    expect(others.map(recordIn)).toEqual(others.map(() => null));
   });
 
   test('limits of a twin hold where they are not looked at', () => {
@@ -159,7 +195,7 @@ describe('desired lines', () => {
   test('are read as they are parsed', () => {
     fc.assert(
       fc.property(desired, (line) => {
-        const quick = quickDesired(line);
+        const quick = desiredIn(line);
         if (quick !== null)
           expectSame({ record: plainRecord(quick.record), parent: quick.parent }, parsed(line));
         const read = parseDesiredLine(line);
@@ -173,7 +209,7 @@ describe('desired lines', () => {
   test('of plain lines are read quickly', () => {
     fc.assert(
       fc.property(plainLines, fc.option(ids, { nil: null }), (line, parent) => {
-        expect(quickDesired(printDesiredLine(parseLine(line), parent))).not.toBeNull();
+        expect(desiredIn(printDesiredLine(parseLine(line), parent))).not.toBeNull();
       }),
       SEEDED,
     );
@@ -182,6 +218,93 @@ describe('desired lines', () => {
   test('of odd content are printed and read alike', () => {
     fc.assert(
       fc.property(objectTexts, (tagsText) => void expectEqual(exportLine({ id: 'a', tagsText }))),
+      SEEDED,
+    );
+  });
+});
+
+describe('plain lines that are copied instead of read', () => {
+  const spans = newSpans();
+  const pieces = newPieces();
+  const NO_EDGES = EdgeTable.of([]);
+
+  /** The desired line that is put together of the pieces of a line, or null where it is not to be. */
+  function copied(line: string): string | null {
+    const bytes = lineBytes(line);
+    if (!scanExported(bytes, spans) || !isPlainAndTaken(spans)) return null;
+    const count = piecesOf(spans, pieces);
+    if (count === 0) return null;
+    const out = Buffer.alloc(bytes.bytes.length + 2);
+    const text = out.toString('utf8', 0, copyPieces(bytes, pieces, count, out, 0));
+    expect(isOfPieces(bytes, pieces, count, lineBytes(text))).toBe(true);
+    return text;
+  }
+
+  /** @returns whether it was copied */
+  function expectCopied(line: string): boolean {
+    const text = copied(line);
+    if (text === null) return false;
+    const record = parseLine(line);
+    expect(text).toBe(printDesiredLine(record, null));
+    expect(refusalOf(record)).toBeNull();
+    expect(placementRefusal(record, NO_EDGES)).toBeNull();
+    expect(parentOf(record, NO_EDGES)).toEqual({ parent: null, stale: false });
+    expect(isSystemModule(record)).toBe(false);
+    expect(scanHead(lineBytes(text), spans), text).toBe(true);
+    const found = new HeadRecord(record.deviceId, lineBytes(text));
+    const { status, statusReason, authentication: how, tags, desired, raw } = found;
+    expectSame(
+      { status, statusReason, authentication: how, tags, desired, raw },
+      {
+        status: record.status,
+        statusReason: record.statusReason,
+        authentication: record.authentication,
+        tags: record.tags,
+        desired: record.desired,
+        raw: record.raw,
+      },
+    );
+    return true;
+  }
+
+  const usual = fc.record({
+    id: ids,
+    status: fc.constantFrom('enabled' as const, 'disabled' as const),
+    statusReason: fc.constantFrom('', 'out of order', 'é'.repeat(64), 'x'.repeat(129)),
+    authenticationText: fc.constantFrom(PLAIN_SAS, SAS),
+    tagsText: plainObjects,
+    desiredText: plainObjects,
+    iotEdge: fc.boolean(),
+    deviceScope: fc.constantFrom('ms-azure-iot-edge://a-1', '', null, undefined),
+  });
+
+  test('are what would be printed of their records, which the service takes', () => {
+    fc.assert(
+      fc.property(fc.oneof(usual.map(exportLine), plainLines, damaged), (line) => void expectCopied(line)),
+      { ...SEEDED, numRuns: 5_000 },
+    );
+  });
+
+  test('are those of devices with keys as hubs make them', () => {
+    const plain = { id: 'a', authenticationText: PLAIN_SAS, statusReason: 'why' };
+    expect(expectCopied(exportLine(plain))).toBe(true);
+    const others = [
+      { ...plain, authenticationText: SAS },
+      { ...plain, iotEdge: true },
+      { ...plain, moduleId: 'm' },
+      { ...plain, deviceScope: 'ms-azure-iot-edge://a-1' },
+      { ...plain, statusReason: 'x'.repeat(129) },
+      { ...plain, tagsText: '{"a":null}' },
+    ];
+    expect(others.map((parts) => copied(exportLine(parts)))).toEqual(others.map(() => null));
+  });
+
+  test('go where their ids go', () => {
+    fc.assert(
+      fc.property(ids, fc.integer({ min: 1, max: 500 }), (id, partitions) => {
+        const { bytes, from, to } = lineBytes(id);
+        expect(partitionOfBytes(bytes, from, to, partitions)).toBe(partitionOf(id, partitions));
+      }),
       SEEDED,
     );
   });

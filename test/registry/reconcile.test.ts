@@ -1,12 +1,21 @@
 import { describe, expect, test } from 'vitest';
+import { plainRecord } from '../../registry/head-line.js';
 import { printDesiredLine, printRefused } from '../../registry/line.js';
 import type { Policy } from '../../registry/policy.js';
-import { plainRecord } from '../../registry/quick-line.js';
 import { type Comparison, comparePartition, decide } from '../../registry/reconcile.js';
 import { recordKey } from '../../registry/record.js';
 import { refusal } from '../../registry/refusal.js';
 import { EdgeTable } from '../../registry/scopes.js';
-import { exportLine, type LineParts, NO_AUTHENTICATION, record, thrown } from './records.js';
+import {
+  authentication,
+  exportLine,
+  KEY_A,
+  type LineParts,
+  lineBytes,
+  NO_AUTHENTICATION,
+  record,
+  thrown,
+} from './records.js';
 
 const NO_EDGES = EdgeTable.of([]);
 
@@ -17,7 +26,13 @@ const refused = (deviceId: string, moduleId: string | null = null): string =>
   printRefused({ deviceId, moduleId }, refusal('KEYS_INVALID'));
 
 function compare(wanted: string[], actual: string[], edges = NO_EDGES): Comparison[] {
-  return [...comparePartition({ desired: wanted, actual, actualEdges: edges })];
+  return [
+    ...comparePartition({
+      desired: wanted.map(lineBytes),
+      actual: actual.map(lineBytes),
+      actualEdges: edges,
+    }),
+  ];
 }
 
 function kinds(wanted: string[], actual: string[]): Record<string, string> {
@@ -27,7 +42,12 @@ function kinds(wanted: string[], actual: string[]): Record<string, string> {
 describe('comparePartition of selected records', () => {
   const selected = (wanted: string[], actual: string[], ids: object[]): unknown[][] => {
     const lines = ids.map((id) => JSON.stringify(id));
-    const sides = { desired: wanted, actual, actualEdges: NO_EDGES, selected: lines };
+    const sides = {
+      desired: wanted.map(lineBytes),
+      actual: actual.map(lineBytes),
+      actualEdges: NO_EDGES,
+      selected: lines,
+    };
     return [...comparePartition(sides)].map((found) =>
       found.kind === 'extra' ? [found.key, found.kind, found.deletable] : [found.key, found.kind],
     );
@@ -168,6 +188,38 @@ describe('comparePartition', () => {
     expect(thrown(() => compare([], ['{"id":"x"}'])).code).toBe('SNAPSHOT_LINE_BAD_FIELD');
     expect(thrown(() => compare(['{"id":"x","status":"on"}'], [])).code).toBe('SNAPSHOT_LINE_BAD_FIELD');
     expect(thrown(() => compare([], ['Keys are left out.'])).code).toBe('SNAPSHOT_LINE_NOT_JSON');
+  });
+
+  test('a plain device of which nothing but the beginning is read is compared like any other', () => {
+    const plain = (id: string, more: Partial<LineParts> = {}): LineParts => ({
+      id,
+      authenticationText: authentication({ type: 'sas', keys: [KEY_A, KEY_A] }),
+      tagsText: '{"site":"north"}',
+      ...more,
+    });
+    const edges = EdgeTable.of([{ id: 'gw', scope: 's-2', parentScope: null, refused: null }]);
+    const wanted = ['missing', 'same', 'spelt', 'differs', 'moved', 'bare'].map((id) => desired(plain(id)));
+    const actual = [
+      exportLine(plain('same', { statusReason: '' })),
+      exportLine(plain('spelt', { tagsText: '{ "site": "north" }' })),
+      exportLine(plain('differs', { tagsText: '{"site":"south"}' })),
+      exportLine(plain('moved', { deviceScope: 's-2' })),
+      exportLine({ id: 'bare' }),
+    ];
+    const found = compare(wanted, actual, edges);
+    expect(found.map((one) => [one.key, one.kind, 'fields' in one ? one.fields : []])).toEqual([
+      ['missing', 'missing', []],
+      ['same', 'equal', []],
+      ['spelt', 'equal', []],
+      ['differs', 'different', ['tags']],
+      ['moved', 'different', ['parent']],
+      ['bare', 'different', ['authentication.secondaryKey', 'tags']],
+    ]);
+    expect(found[0]).toMatchObject({
+      line: wanted[0],
+      parent: null,
+      record: { moduleId: null, status: 'enabled', tags: { site: 'north' }, authentication: { type: 'sas' } },
+    });
   });
 
   test('two empty sides give nothing', () => {

@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { HubferryError } from '../../registry/errors.js';
 import { parseLine } from '../../registry/line.js';
 import type { RegistryRecord } from '../../registry/record.js';
+import type { LineBytes } from '../../registry/scan-line.js';
 
 export const KEY_A = 'QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=';
 export const KEY_B = 'MDEyMzQ1Njc4OWFiY2RlZg==';
@@ -81,3 +82,9 @@ export function expectSame(actual: unknown, expected: unknown): void {
   if (!isDeepStrictEqual(actual, expected)) expect(actual).toStrictEqual(expected);
   expect(isDeepStrictEqual(actual, expected)).toBe(true);
 }
+
+/** A line as a blob holds it. */
+export const lineBytes = (text: string): LineBytes => {
+  const bytes = Buffer.from(`${text}\n`);
+  return { bytes, from: 0, to: bytes.length - 1 };
+};

@@ -4,13 +4,13 @@ import { printDesiredLine } from '../../registry/line.js';
 import { comparePartition } from '../../registry/reconcile.js';
 import { EdgeTable } from '../../registry/scopes.js';
 import { changesIn, kindsOf, SourceDifference } from '../../registry/source-changes.js';
-import { exportLine, KEY_B, type LineParts, NO_AUTHENTICATION, record, SAS } from './records.js';
+import { exportLine, KEY_B, type LineParts, lineBytes, NO_AUTHENTICATION, record, SAS } from './records.js';
 
 function difference(before: readonly LineParts[], after: readonly LineParts[]): SourceDifference {
   const sum = new SourceDifference();
   const sides = {
-    desired: before.map((parts) => printDesiredLine(record(parts), null)),
-    actual: after.map(exportLine),
+    desired: before.map((parts) => lineBytes(printDesiredLine(record(parts), null))),
+    actual: after.map((parts) => lineBytes(exportLine(parts))),
     actualEdges: EdgeTable.of([]),
   };
   for (const found of comparePartition(sides)) sum.add(found);

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { BlobWriter, Storage } from '../azure/storage.js';
 
 /**
@@ -9,7 +8,9 @@ import type { BlobWriter, Storage } from '../azure/storage.js';
  * steps between two snapshots and a plan ask for.
  */
 export function fileStorage(root: string): Storage {
-  const path = (container: string, blob = ''): string => join(root, container, encodeURIComponent(blob));
+  const folder = (container: string): string => join(root, container);
+  // A name may be the beginning of others.
+  const path = (container: string, blob: string): string => join(root, container, `${blob}${END}`);
   const known: Pick<
     Storage,
     | 'account'
@@ -25,13 +26,12 @@ export function fileStorage(root: string): Storage {
     | 'writer'
   > = {
     account: `file://${root}`,
-    createContainer: async (name) => (await mkdir(path(name), { recursive: true })) !== undefined,
-    containerExists: async (name) => (await unlessMissing(stat(path(name)))) !== null,
-    deleteContainer: (name) => rm(path(name), { recursive: true, force: true }),
+    createContainer: async (name) => (await mkdir(folder(name), { recursive: true })) !== undefined,
+    containerExists: async (name) => (await unlessMissing(stat(folder(name)))) !== null,
+    deleteContainer: (name) => rm(folder(name), { recursive: true, force: true }),
     async *list(container, prefix = '') {
-      const names = (await unlessMissing(readdir(path(container)))) ?? [];
-      for (const name of names.map(decodeURIComponent).toSorted())
-        if (name.startsWith(prefix)) yield { name, bytes: (await stat(path(container, name))).size };
+      for await (const name of filesIn(folder(container), prefix))
+        yield { name, bytes: (await stat(path(container, name))).size };
     },
     size: async (container, blob) => (await unlessMissing(stat(path(container, blob))))?.size ?? null,
     read: async (container, blob, { offset = 0, count } = { offset: 0 }) => {
@@ -41,6 +41,7 @@ export function fileStorage(root: string): Storage {
     },
     readText: (container, blob) => unlessMissing(readFile(path(container, blob), 'utf8')),
     writeText: async (container, blob, text) => {
+      await mkdir(dirname(path(container, blob)), { recursive: true });
       await writeFile(path(container, blob), text);
       return true;
     },
@@ -50,52 +51,80 @@ export function fileStorage(root: string): Storage {
   return known as Storage;
 }
 
+/** Of the name of a file. */
+const END = '.blob';
+
+/** The blobs whose names begin so, in order. */
+async function* filesIn(folder: string, prefix: string): AsyncGenerator<string> {
+  const inside = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const entries = (await unlessMissing(readdir(join(folder, inside), { withFileTypes: true }))) ?? [];
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const name = `${inside}${entry.name}`;
+    if (!name.startsWith(prefix)) continue;
+    if (entry.isDirectory()) yield* filesIn(folder, `${name}/`);
+    else yield name.slice(0, -END.length);
+  }
+}
+
 const TEXT_UNITS = 32 * 1024;
+
+/** Bytes that are written at once. */
+const BLOCK_BYTES = 4 * 1024 * 1024;
 
 class FileWriter implements BlobWriter {
   readonly #path: string;
-  #file: ReturnType<typeof createWriteStream> | undefined;
+  #file: FileHandle | undefined;
   #text = '';
-  #bytes = 0;
+  #parts: Buffer[] = [];
+  #pending = 0;
+  #written = 0;
 
   constructor(path: string) {
     this.#path = path;
   }
 
   get bytes(): number {
-    return this.#bytes + Buffer.byteLength(this.#text);
+    this.#takeText();
+    return this.#written + this.#pending;
   }
 
   write(data: string | Buffer): Promise<void> | void {
     if (typeof data === 'string') {
       this.#text += data;
-      return this.#text.length < TEXT_UNITS ? undefined : this.#send(Buffer.from(this.#takeText()));
+      if (this.#text.length >= TEXT_UNITS) this.#takeText();
+    } else {
+      this.#takeText();
+      this.#add(data);
     }
-    const text = this.#takeText();
-    return this.#send(text === '' ? data : Buffer.concat([Buffer.from(text), data]));
+    return this.#pending < BLOCK_BYTES ? undefined : this.#send();
   }
 
   async close(): Promise<void> {
-    await this.#send(Buffer.from(this.#takeText()));
-    const file = this.#open();
-    file.end();
-    await once(file, 'finish');
+    this.#takeText();
+    await this.#send();
+    await this.#file?.close();
   }
 
-  #takeText(): string {
-    const text = this.#text;
+  #takeText(): void {
+    if (this.#text !== '') this.#add(Buffer.from(this.#text));
     this.#text = '';
-    return text;
   }
 
-  #open(): ReturnType<typeof createWriteStream> {
-    return (this.#file ??= createWriteStream(this.#path));
+  #add(bytes: Buffer): void {
+    this.#parts.push(bytes);
+    this.#pending += bytes.length;
   }
 
-  #send(bytes: Buffer): Promise<void> | void {
-    this.#bytes += bytes.length;
-    const file = this.#open();
-    return file.write(bytes) ? undefined : once(file, 'drain').then(() => undefined);
+  async #send(): Promise<void> {
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#written += this.#pending;
+    this.#pending = 0;
+    if (this.#file === undefined) {
+      await mkdir(dirname(this.#path), { recursive: true });
+      this.#file = await open(this.#path, 'w');
+    }
+    if (parts.length > 0) await this.#file.writev(parts);
   }
 }
 

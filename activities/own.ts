@@ -1,7 +1,7 @@
 import type { Storage } from '../azure/storage.js';
 import { parseChange } from '../registry/change.js';
 import type { Seen } from '../registry/foreign.js';
-import { identityOfLine, parseLine } from '../registry/line.js';
+import { identityOfDesired, identityOfLine, parseLine } from '../registry/line.js';
 import type { ChangeKind } from '../registry/reconcile.js';
 import { type RecordKey, recordKey } from '../registry/record.js';
 import type { Rejected } from '../registry/refusal.js';
@@ -62,7 +62,8 @@ export class Own {
           for (const text of batch) {
             const { part, line } = parseChange(text);
             const kind = part === 'create' || part === 'delete' ? part : 'update';
-            const key = keyOfLine(line);
+            const { deviceId, moduleId } = identityOfDesired(line);
+            const key = recordKey(deviceId, moduleId);
             sent.set(key, kind);
             if (!isByRest(name.slice(name.lastIndexOf('/') + 1))) continue;
             sentByRest.add(key);

@@ -1,6 +1,6 @@
 import { SAMPLES_BLOB } from '../azure/shared-container.js';
 import { parseConfiguration } from '../registry/configurations.js';
-import { configurationDigest, planHash } from '../registry/digest.js';
+import { configurationDigest, DIGEST_BYTES, planHash } from '../registry/digest.js';
 import {
   configurationSample,
   manifestSample,
@@ -56,19 +56,26 @@ export function planActivities({ connections }: Deps) {
 
     /** Hashes the changes of a pass. */
     async sealPlan(input: SealPlanInput): Promise<{ hash: string }> {
-      const { account, work, pass, partitions, policy } = input;
+      const { account, work, pass, policy } = input;
       const storage = connections.storage(account);
-      const digests: Buffer[] = [];
-      for (let partition = 0; partition < partitions; partition++) {
-        for await (const bytes of await storage.read(work, workBlob.digests(pass, partition)))
-          digests.push(bytes);
-        const blob = workBlob.manifestDigests(pass, partition);
-        if (input.manifests !== true || (await storage.size(work, blob)) === null) continue;
-        for await (const bytes of await storage.read(work, blob)) digests.push(bytes);
-      }
+      const folders = [workBlob.allDigests(pass)];
+      if (input.manifests === true) folders.push(workBlob.allManifestDigests(pass));
+      const blobs: string[] = [];
+      let bytes = 0;
+      for (const folder of folders)
+        for await (const blob of storage.list(work, folder)) {
+          blobs.push(blob.name);
+          bytes += blob.bytes;
+        }
       const configurations = input.configurations === true ? await configurationChanges(storage, work) : [];
-      digests.push(...configurations.map(({ kind, id, content }) => configurationDigest(kind, id, content)));
-      const hash = planHash(Buffer.concat(digests), policy);
+      // One piece of memory for all: a million digests would be a burden twice over.
+      const digests = Buffer.alloc(bytes + configurations.length * DIGEST_BYTES);
+      let used = 0;
+      for (const blob of blobs)
+        for await (const part of await storage.read(work, blob)) used += part.copy(digests, used);
+      for (const { kind, id, content } of configurations)
+        used += configurationDigest(kind, id, content).copy(digests, used);
+      const hash = planHash(digests.subarray(0, used), policy);
       if (input.keep) await writeKept(storage, { ...input, hash });
       return { hash };
     },

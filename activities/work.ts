@@ -66,7 +66,9 @@ export const workBlob = {
   /** Manifests to send, some per blob. */
   manifests: (pass: number, partition: number, chunk?: number) =>
     `pass-${pass}/manifests/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
-  manifestDigests: (pass: number, partition: number) => `pass-${pass}/manifest-digests/${pad(partition)}`,
+  manifestDigests: (pass: number, partition: number) =>
+    `${workBlob.allManifestDigests(pass)}${pad(partition)}`,
+  allManifestDigests: (pass: number) => `pass-${pass}/manifest-digests/`,
   manifestsSent: (pass: number, partition: number, chunk?: number) =>
     `pass-${pass}/manifests-sent/${pad(partition)}/${chunk === undefined ? '' : pad(chunk)}`,
   /** The source's records of the first snapshot, as desired lines, and its lines of the second. */
@@ -76,7 +78,8 @@ export const workBlob = {
   kept: (pass: number, partition: number) => `pass-${pass}/kept/${pad(partition)}`,
   /** Some changes of a plan, field by field. */
   samples: (pass: number, partition: number) => `pass-${pass}/samples/${pad(partition)}`,
-  digests: (pass: number, partition: number) => `pass-${pass}/digests/${pad(partition)}`,
+  digests: (pass: number, partition: number) => `${workBlob.allDigests(pass)}${pad(partition)}`,
+  allDigests: (pass: number) => `pass-${pass}/digests/`,
   changes: (pass: number, partition: number, wave = '') => `pass-${pass}/changes/${pad(partition)}/${wave}`,
   marks: (pass: number, partition: number, wave: string) => `pass-${pass}/marks/${pad(partition)}/${wave}`,
   edgesListed: (pass: number, wave: string) => `pass-${pass}/edges-listed/${wave}`,

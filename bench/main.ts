@@ -86,7 +86,7 @@ async function rounds<T>(work: (round: number) => Promise<T>, count = ROUNDS): P
 
 const GROUPS: Record<string, () => Promise<void>> = {
   async plan() {
-    const costs = await rounds(() => asked<PlanCost>('plan-cost.ts', DEVICES, 'files'));
+    const costs = await rounds(() => asked<PlanCost>('plan-cost.ts', DEVICES, 'memory'));
     for (const cost of costs) note('plan', cost);
     tell(
       'transform + plan against an empty target, beside JSON.parse + JSON.stringify, processor time',

@@ -44,10 +44,9 @@ export function configurationDigest(kind: ChangeKind, id: string, desired: strin
  * @throws RangeError where its length is not a multiple of 32.
  */
 export function planHash(digests: Buffer, policy: Policy): string {
-  return createHash('sha256')
-    .update(`${JSON.stringify([policy.existing, policy.extra])}\n`)
-    .update(sorted(digests))
-    .digest('hex');
+  const sum = createHash('sha256').update(`${JSON.stringify([policy.existing, policy.extra])}\n`);
+  for (const some of sorted(digests)) sum.update(some);
+  return sum.digest('hex');
 }
 
 /**
@@ -61,8 +60,8 @@ export function saltedDigest(salt: string, content: string): string {
 /** Bits of a digest by which it is put into a heap: a million digests make small heaps. */
 const HEAP_BITS = 16;
 
-/** A sorted copy. */
-function sorted(digests: Buffer): Buffer {
+/** The digests in order, some at a time: a copy of all would be a burden. */
+function* sorted(digests: Buffer): Generator<Buffer> {
   if (digests.length % DIGEST_BYTES !== 0) {
     throw new RangeError(`${digests.length} bytes are no whole number of digests.`);
   }
@@ -98,12 +97,16 @@ function sorted(digests: Buffer): Buffer {
       order[place] = order[place - 1] ?? 0;
     order[place] = at;
   }
-  const copy = Buffer.allocUnsafe(digests.length);
-  const to = new DataView(copy.buffer, copy.byteOffset, copy.length);
-  for (let place = 0; place < count; place += 1) {
-    const from = (order[place] ?? 0) * DIGEST_BYTES;
-    for (let byte = 0; byte < DIGEST_BYTES; byte += 4)
-      to.setUint32(place * DIGEST_BYTES + byte, view.getUint32(from + byte));
+  for (let place = 0; place < count; place += AT_ONCE) {
+    const some = order.subarray(place, place + AT_ONCE);
+    const copy = Buffer.allocUnsafe(some.length * DIGEST_BYTES);
+    const to = new DataView(copy.buffer, copy.byteOffset, copy.length);
+    for (const [at, one] of some.entries())
+      for (let byte = 0; byte < DIGEST_BYTES; byte += 4)
+        to.setUint32(at * DIGEST_BYTES + byte, view.getUint32(one * DIGEST_BYTES + byte));
+    yield copy;
   }
-  return copy;
 }
+
+/** Digests that are hashed at once. */
+const AT_ONCE = 2_048;

@@ -107,6 +107,15 @@ export function identityOfLine(line: string): Identity {
   return { deviceId, moduleId };
 }
 
+/** What a desired line begins with, where nothing in it is escaped. */
+const PRINTED_IDENTITY = /^\{(?:"parent":"[^"\\]*",)?"id":"([^"\\]+)"(?:,"moduleId":"([^"\\]+)")?,"status":"/;
+
+/** The same of a line that `printDesiredLine` has printed, or another one of ours, in less time. */
+export function identityOfDesired(line: string): Identity {
+  const [, deviceId, moduleId = null] = PRINTED_IDENTITY.exec(line) ?? [];
+  return deviceId === undefined ? identityOfLine(line) : { deviceId, moduleId };
+}
+
 /**
  * The line of the desired state for one record: the same text for the same content, whatever hub or time it came from
  * (no ETags, no scopes), because plans are hashed over it. `parent` is the device id of the parent edge device.

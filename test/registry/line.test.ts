@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plainRecord } from '../../registry/head-line.js';
 import {
+  identityOfDesired,
   identityOfLine,
   parseDesiredLine,
   parseLine,
@@ -231,6 +232,11 @@ describe('identityOfLine', () => {
       fc.property(lineParts, (parts) => {
         const { deviceId, moduleId } = record(parts);
         expect(identityOfLine(exportLine(parts))).toStrictEqual({ deviceId, moduleId });
+        for (const parent of [null, 'p', 'a "parent"'])
+          expect(identityOfDesired(printDesiredLine(record(parts), parent))).toStrictEqual({
+            deviceId,
+            moduleId,
+          });
       }),
       SEEDED,
     );

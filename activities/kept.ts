@@ -19,6 +19,8 @@ import { allOwnLines, ownLines, workBlob } from './work.js';
 
 export interface KeepChangesInput extends PartitionOfPass {
   readonly account: string;
+  /** Partitions from that one on. Left out: it alone. */
+  readonly count?: number;
   readonly salt: string;
 }
 
@@ -41,9 +43,11 @@ export interface KeepPlanInput {
 
 export function keptActivities({ connections }: Deps) {
   return {
-    /** Writes down what stays of one partition of a plan after the run, from the changes that are about to be sent. */
-    async keepChanges(input: KeepChangesInput): Promise<void> {
-      await writeKeptChanges(connections.storage(input.account), input);
+    /** Writes down what stays of some partitions of a plan after the run, from the changes that are about to be sent. */
+    async keepChanges({ account, count = 1, ...of }: KeepChangesInput): Promise<void> {
+      const storage = connections.storage(account);
+      for (let partition = of.partition; partition < of.partition + count; partition++)
+        await writeKeptChanges(storage, { ...of, partition });
     },
 
     /** Stores what may stay of a plan: no content, only keys, kinds and digests. */
@@ -56,7 +60,7 @@ export function keptActivities({ connections }: Deps) {
 /** Whose each change of a partition is, its kind, and a digest of what it leaves. */
 export async function writeKeptChanges(
   storage: Storage,
-  { work, pass, partition, salt }: Omit<KeepChangesInput, 'account'>,
+  { work, pass, partition, salt }: Omit<KeepChangesInput, 'account' | 'count'>,
 ): Promise<void> {
   const writer = storage.writer(work, workBlob.kept(pass, partition));
   const keys = new NewKeys(storage, work);

@@ -158,14 +158,21 @@ export async function cleared<P extends Planned>(
   return now;
 }
 
-/** Stores what stays of a plan, in as many activities as it has partitions. */
+/** Partitions of which an activity writes down what stays: it is quick, and each activity adds to the history. */
+const KEPT_AT_ONCE = 4;
+
+/** Stores what stays of a plan, some partitions in an activity. */
 async function keepPlan(run: Run, input: WriteInput, { plan, desired }: Planned): Promise<void> {
   const { transfer } = run.activities;
   const { pass, partitions, policy, salt, hash } = plan;
   const of = { account: input.account, work: run.work, pass, salt };
   const all = plannedOf(plan) === 0 ? 0 : partitions;
+  const count = patched('keep-some') ? KEPT_AT_ONCE : 1;
   await Promise.all(
-    Array.from({ length: all }, (_, partition) => transfer.keepChanges({ ...of, partition })),
+    Array.from({ length: Math.ceil(all / count) }, (_, some) => {
+      const partition = some * count;
+      return transfer.keepChanges({ ...of, partition, count: Math.min(count, all - partition) });
+    }),
   );
   await transfer.keepPlan({
     ...of,

@@ -2,6 +2,7 @@ import type { Storage } from '../azure/storage.js';
 import { type LineBytes, textOf } from '../registry/scan-line.js';
 import { type EdgeRow, EdgeTable } from '../registry/scopes.js';
 import { lineBatches } from './lines.js';
+import { manyAtOnce } from './many.js';
 
 export { DEVICES_BLOB, ERROR_LOG_BLOB } from '../azure/job-containers.js';
 
@@ -127,13 +128,14 @@ export async function allPartitionBytes(
   container: string,
   blob: string,
 ): Promise<LineBytes[]> {
-  const lines: LineBytes[] = [];
-  for await (const name of partsOf(storage, container, blob)) {
+  const parts = await manyAtOnce(partsOf(storage, container, blob), async (name) => {
+    const lines: LineBytes[] = [];
     const stream = await storage.read(container, name);
     for await (const batch of lineBatches(stream, { maxLineBytes: OWN_LINE_LIMIT }))
       for (const line of batch) if (line.problem === null) lines.push(line);
-  }
-  return lines;
+    return lines;
+  });
+  return parts.flat();
 }
 
 /** The same, as text. */

@@ -74,9 +74,7 @@ async function asked<T>(script: string, ...args: readonly (number | string)[]): 
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
 }
 
-type PlanCost = Record<'json' | 'transfer' | 'transform' | 'empty' | 'similar', Cost> & {
-  readonly peak: number;
-};
+type PlanCost = Record<'json' | 'transfer' | 'transform' | 'empty' | 'similar', Cost>;
 
 async function rounds<T>(work: (round: number) => Promise<T>, count = ROUNDS): Promise<T[]> {
   const results: T[] = [];
@@ -118,7 +116,7 @@ const GROUPS: Record<string, () => Promise<void>> = {
     const { seconds } = await asked<{ seconds: Record<1 | 2, number[]> }>('workers.ts', DEVICES, ROUNDS);
     note('workers', seconds);
     tell(
-      'transform + plan with two worker processes, beside one, on local files',
+      'transform + plan with two warm worker processes, beside one, on local files',
       '≥ 1.6 times as fast',
       seconds[1].map((one, round) => one / (seconds[2][round] ?? Number.NaN)),
       '',

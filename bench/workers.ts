@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { SnapshotInfo } from '../activities/backup-export.js';
 import { partitionCount } from '../registry/partition.js';
 import { bundleWorkflows } from '../worker/bundling.js';
 import { connectClient } from '../worker/connection.js';
@@ -55,6 +56,10 @@ try {
   const rangeBytes = 4 * PARTITION;
   const source = await writeSnapshot(storage, 'source', { devices, rangeBytes });
   const target = await writeSnapshot(storage, 'target', { devices: 0, rangeBytes });
+  const warm = await writeSnapshot(storage, 'warm', {
+    devices: Math.ceil(devices / 5),
+    rangeBytes: PARTITION,
+  });
   const settings = {
     chunkLines: 50_000,
     maxLineBytes: 1_048_576,
@@ -75,25 +80,30 @@ try {
     for (const count of [1, 2] as const) {
       const taskQueue = `bench-${round}-${count}`;
       const workers = await Promise.all(Array.from({ length: count }, () => startWorker(taskQueue, bundle)));
-      const input: MigrateInput = {
-        run: `20260101-00000${round}-bench${count}`,
-        account: 'bench',
-        settings,
-        goal: 'plan',
-        source: { kind: 'hub', host: source.host },
-        target: { host: target.host },
-        existing: 'fail',
-        strict: false,
+      const planned = async (from: SnapshotInfo, run: string): Promise<void> => {
+        const input: MigrateInput = {
+          run,
+          account: 'bench',
+          settings,
+          goal: 'plan',
+          source: { kind: 'hub', host: from.host },
+          target: { host: target.host },
+          existing: 'fail',
+          strict: false,
+        };
+        const args: [PlanInput] = [{ input, source: from, target }];
+        const created: unknown = await client.workflow.execute('planned', {
+          workflowId: run,
+          taskQueue,
+          args,
+        });
+        if (created !== from.devices) throw new Error(`${String(created)} of ${from.devices} are created`);
       };
+      // Workers run for days: their code is compiled.
+      await planned(warm, `20260101-00000${round}-warms${count}`);
       const began = performance.now();
-      const args: [PlanInput] = [{ input, source, target }];
-      const created: unknown = await client.workflow.execute('planned', {
-        workflowId: taskQueue,
-        taskQueue,
-        args,
-      });
+      await planned(source, `20260101-00000${round}-bench${count}`);
       seconds[count].push((performance.now() - began) / 1000);
-      if (created !== devices) throw new Error(`${String(created)} of ${devices} are to be created`);
       for (const worker of workers) await end(worker);
     }
   const partitions = partitionCount(source.bytes, PARTITION);

@@ -3,7 +3,7 @@ import { MAX_ID } from './record.js';
 /**
  * Finds the parts of a line without parsing it: one look at each byte, which also says whether there is anything unusual in
  * it. Lines that look as hubs export them (facts §2.1) or as hubferry prints them are told by it; whatever else there is, is
- * left to `parseLine`. It takes a fifth of the time of `JSON.parse` and makes nothing (bench/codec.ts).
+ * left to `parseLine`. It takes a third of the time of `JSON.parse` and makes nothing (bench/codec.ts).
  */
 
 /** A line as bytes of UTF-8, without its line end. Where it is not the end of the bytes, a line end follows. */

@@ -52,7 +52,7 @@ export class PartitionWriters {
 
   /** Adds one line, given without its end, to a partition. @returns nothing while it is only buffered */
   write(partition: number, line: string): Promise<void> | void {
-    const room = this.room(partition, 3 * line.length + 1);
+    const room = this.room(partition, Buffer.byteLength(line) + 1);
     room.used += room.bytes.write(`${line}\n`, room.used);
     return this.#full.length === 0 ? undefined : this.flush();
   }

@@ -1,15 +1,13 @@
 import type { BlobWriter, Storage } from '../azure/storage.js';
 import { isPlainAndTaken } from '../registry/limits.js';
 import { partitionOf, partitionOfBytes } from '../registry/partition.js';
+import { copyPieces, newPieces, piecesOf } from '../registry/pieces.js';
 import type { RegistryRecord } from '../registry/record.js';
 import {
-  copyPieces,
   fromOf,
   ID,
   type LineBytes,
-  newPieces,
   newSpans,
-  piecesOf,
   scanExported,
   scanIdentity,
   toOf,

@@ -10,6 +10,7 @@ import {
   readLine,
 } from './line.js';
 import { type Managed, managersOf } from './managed.js';
+import { isOfPieces, newPieces, piecesOf } from './pieces.js';
 import type { Policy } from './policy.js';
 import { isSystemModule, quoted, type RecordKey, type RegistryRecord, recordKey } from './record.js';
 import { type Refusal, refusal } from './refusal.js';
@@ -210,7 +211,7 @@ interface ActualEntry extends Identity {
 
 /** One of each for all lines: nothing is done between a scan and the look at what it found. */
 const SPANS = scan.newSpans();
-const PIECES = scan.newPieces();
+const PIECES = newPieces();
 
 function desiredEntry(line: LineBytes): DesiredEntry {
   if (scan.scanHead(line, SPANS))
@@ -229,7 +230,7 @@ function actualEntry(line: LineBytes, desired: ReadonlyMap<string, DesiredEntry>
   const isSame =
     wanted?.read === 'plain' &&
     scan.isPlainDevice(SPANS) &&
-    scan.isOfPieces(line, PIECES, scan.piecesOf(SPANS, PIECES), wanted.line);
+    isOfPieces(line, PIECES, piecesOf(SPANS, PIECES), wanted.line);
   return { deviceId, moduleId: null, line, isSame };
 }
 

@@ -5,18 +5,10 @@ import { HeadRecord, plainRecord } from '../../registry/head-line.js';
 import { isPlainAndTaken, refusalOf } from '../../registry/limits.js';
 import { parseDesiredLine, parseLine, printDesiredLine, splitParent } from '../../registry/line.js';
 import { partitionOf, partitionOfBytes } from '../../registry/partition.js';
+import { copyPieces, isOfPieces, newPieces, piecesOf } from '../../registry/pieces.js';
 import { quickDesired, quickRecord } from '../../registry/quick-line.js';
 import { isSystemModule, type RegistryRecord } from '../../registry/record.js';
-import {
-  bytesOf,
-  copyPieces,
-  isOfPieces,
-  newPieces,
-  newSpans,
-  piecesOf,
-  scanExported,
-  scanHead,
-} from '../../registry/scan-line.js';
+import { bytesOf, newSpans, scanExported, scanHead } from '../../registry/scan-line.js';
 import { EdgeTable, parentOf, placementRefusal } from '../../registry/scopes.js';
 import { ids, lineParts, objectTexts, SEEDED } from './arbitraries.js';
 import {

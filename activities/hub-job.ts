@@ -159,7 +159,10 @@ export function hubJobActivities({ connections, client, hubQueue }: Deps) {
           type === 'export'
             ? await hub.createExport(output, { excludeKeys: input.excludeKeys === true, ...named })
             : await hub.createImport(from, output, named);
-        await storage.writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }));
+        // The answer tells the id, too: a job that is there must not be made again because storage fails just now.
+        await storage
+          .writeText(container, JOB_BLOB, JSON.stringify({ jobId: job.jobId }))
+          .catch(() => undefined);
         return submitted(job.jobId, false);
       } catch (error) {
         const roleMayBeNew = access.hubIdentity && isCode(error, 'CONTAINER_REFUSED') && isEarly();

@@ -14,15 +14,23 @@ import type { HubJob } from '../../azure/hub.js';
 import { HubferryError } from '../../registry/errors.js';
 import { FAST } from '../support/stand.js';
 
-/** How a submission fails, so many milliseconds after its first attempt, when the hub refuses the container. */
+/**
+ * How a submission ends, so many milliseconds after its first attempt, when ids of jobs cannot be written down.
+ *
+ * @param createExport by default the hub refuses the container.
+ */
 async function refusedAfter(
   ms: number,
   hubIdentity: boolean,
-): Promise<{ failure: unknown; blobs: string[] }> {
+  createExport: () => Promise<{ jobId: string }> = async () => {
+    throw new HubferryError('CONTAINER_REFUSED', 'no');
+  },
+): Promise<{ failure: unknown; answer: unknown; blobs: string[] }> {
   const blobs = new Map<string, string>();
   const storage = {
     readText: async (_container: string, blob: string) => blobs.get(blob) ?? null,
     writeText: async (_container: string, blob: string, text: string) => {
+      if (blob === 'hubferry/job.json') throw new HubferryError('STORAGE_UNAUTHORIZED', 'no');
       blobs.set(blob, text);
       return true;
     },
@@ -33,9 +41,7 @@ async function refusedAfter(
   };
   const hub = {
     listJobs: async () => [],
-    createExport: async () => {
-      throw new HubferryError('CONTAINER_REFUSED', 'no');
-    },
+    createExport,
     takeCalls: () => ({ jobs: 0, polls: 0, other: 0 }),
   };
   const containers = {
@@ -57,14 +63,22 @@ async function refusedAfter(
     strangers: [],
     settings: FAST,
   };
-  const failure: unknown = await environment
+  const [failure, answer]: unknown[] = await environment
     .run((given: SubmitInput) => activities.submitJob(given), input)
     .then(
-      () => undefined,
-      (reason: unknown) => reason,
+      (given) => [undefined, given],
+      (reason: unknown) => [reason, undefined],
     );
-  return { failure, blobs: [...blobs.keys()] };
+  return { failure, answer, blobs: [...blobs.keys()] };
 }
+
+describe('a job that was created', () => {
+  it('is told of where its id cannot be written down: it must not be made again', async () => {
+    const { failure, answer } = await refusedAfter(0, false, async () => ({ jobId: 'j' }));
+    expect(failure).toBeUndefined();
+    expect(answer).toMatchObject({ value: { kind: 'submitted', jobId: 'j', adopted: false } });
+  });
+});
 
 describe('a container that the hub refuses', () => {
   it('is tried again for two minutes where the hub opens it by its own identity', async () => {

@@ -1,3 +1,4 @@
+import { HubferryError } from './errors.js';
 import { type DesiredLine, readDesiredLine } from './line.js';
 import { QuickRecord } from './quick-line.js';
 import { type Authentication, type JsonObject, type RegistryRecord } from './record.js';
@@ -76,7 +77,7 @@ export class HeadRecord implements RegistryRecord {
 
 function recordIn(line: DesiredLine): RegistryRecord {
   if (line.kind === 'record') return line.record;
-  throw new Error('A mark has no beginning of a plain device.');
+  throw new HubferryError('INTERNAL', 'A mark has no beginning of a plain device.');
 }
 
 /** A record as a plain object: one that can be spread. */

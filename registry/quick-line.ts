@@ -109,7 +109,7 @@ const SPANS = scan.newSpans();
 
 /** The record of a line of an export, or null where `parseLine` has to read it. */
 export function quickRecord(line: LineBytes): QuickRecord | null {
-  return scan.scanExported(line, SPANS) ? scannedRecord(line, SPANS) : null;
+  return scan.scanExported(line, SPANS) ? recordOf(new Parts(line, SPANS), SPANS) : null;
 }
 
 /** The same of a desired line, with its parent. */
@@ -117,13 +117,13 @@ export function quickDesired(
   line: LineBytes,
 ): { readonly record: QuickRecord; readonly parent: string | null } | null {
   if (!scan.scanDesired(line, SPANS)) return null;
-  const record = scannedRecord(line, SPANS);
-  return record && { record, parent: new Parts(line, SPANS).text(scan.PARENT) };
+  const parts = new Parts(line, SPANS);
+  const record = recordOf(parts, SPANS);
+  return record && { record, parent: parts.text(scan.PARENT) };
 }
 
 /** The record of a line whose parts were found; null where its authentication is in no usual spelling. */
-export function scannedRecord(line: LineBytes, spans: Spans): QuickRecord | null {
-  const parts = new Parts(line, spans);
+function recordOf(parts: Parts, spans: Spans): QuickRecord | null {
   if (!has(spans, scan.AUTHENTICATION)) return new QuickRecord(parts, null, spans);
   const authentication = authenticationIn(parts, spans);
   return authentication && new QuickRecord(parts, authentication, spans);

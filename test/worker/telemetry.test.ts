@@ -23,7 +23,8 @@ let logged: Record<string, unknown>[];
 beforeAll(async () => {
   const metricsAddress = `127.0.0.1:${await freePort()}`;
   const log = createLogger({ fd: openSync(logFile, 'a') });
-  const telemetry = { log, metricsAddress };
+  // So few calls in a minute that the turn after a refused one is a second away, however busy this machine is.
+  const telemetry = { log, metricsAddress, rates: 5 };
   stand = await openTestStand(sharedServices(inject), undefined, {}, '', telemetry);
   stand.hub('old').load([
     { deviceId: 'secret-name-1', iotEdge: true },

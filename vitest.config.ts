@@ -4,8 +4,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Tests of modules that keep nothing: they share a process, so that modules are loaded once. */
 const light = ['registry', 'simulator', 'client', 'config', 'docs', 'azure', 'report'];
 
+/** The servers of the other two: `stack`, and `cases`, which has too many whole runs for `npm test`. */
+const globalSetup = ['test/support/global-setup.ts'];
+
 /** Short files with long tests. Without the times of an earlier run vitest begins with the largest files. */
-const LONG = /\/test\/(?:chaos|crash|e2e)\/|\/test\/workflows\/(?:whole-fleet|\w+-model)\./;
+const LONG = /\/test\/(?:chaos|crash|e2e)\/|\/test\/cases\/(?:whole-fleet|\w+-model)\./;
 
 /** Long files first, so that none of them is left alone with one processor at the end. */
 class LongFirst extends BaseSequencer {
@@ -13,7 +16,7 @@ class LongFirst extends BaseSequencer {
     // oxlint-disable-next-line unicorn/no-array-sort -- it is vitest's, and gives a new list
     const sorted = await super.sort(files);
     const isFirst = ({ project, moduleId }: TestSpecification): boolean =>
-      project.name !== 'stack' || LONG.test(moduleId);
+      project.name === 'light' || LONG.test(moduleId);
     return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))];
   }
 }
@@ -38,10 +41,14 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'stack',
-          globalSetup: ['test/support/global-setup.ts'],
+          globalSetup,
           include: ['test/**/*.test.ts'],
-          exclude: light.map((folder) => `test/${folder}/**`),
+          exclude: [...light, 'cases'].map((folder) => `test/${folder}/**`),
         },
+      },
+      {
+        extends: true,
+        test: { name: 'cases', globalSetup, include: ['test/cases/**/*.test.ts'] },
       },
     ],
   },

@@ -4,7 +4,7 @@ import { ERRORS, HubferryError } from '../../registry/errors.js';
 import { ensureEmbedded, stopEmbedded } from '../../worker/embedded.js';
 import { readLock } from '../../worker/lock.js';
 import { until } from '../support/until.js';
-import { allGone, EmbeddedStand, isGone } from './fixtures/embedded-stand.js';
+import { allGone, EmbeddedStand, isGone } from '../worker/fixtures/embedded-stand.js';
 
 let stand: EmbeddedStand;
 beforeEach(() => {

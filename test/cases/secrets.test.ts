@@ -4,8 +4,8 @@ import type { CliRun, Stand } from '../../demo/stand.js';
 import { generateFleet } from '../../simulator/index.js';
 import type { RunReport } from '../../workflows/messages.js';
 import type { StorageGate } from '../crash/storage-gate.js';
+import { packedPackage } from '../e2e/packed.js';
 import { leaksIn, openPlantedStand, type PlantedStand } from '../support/planted.js';
-import { packedPackage } from './packed.js';
 
 const PATIENCE = 300_000;
 

@@ -13,6 +13,7 @@ import {
   toOf,
 } from '../registry/scan-line.js';
 import type { SnapshotLine } from './backup-export.js';
+import { manyAtOnce } from './many.js';
 
 const NEWLINE = 0x0a;
 
@@ -93,16 +94,15 @@ export class PartitionWriters {
       this.#full.push({ partition, bytes: bytes.subarray(0, used) });
     });
     await this.flush();
-    for (const writer of this.#writers.values()) await writer.close();
+    // Each of them waits for storage, and there may be hundreds.
+    await manyAtOnce(this.#writers.values(), (writer) => writer.close());
   }
 
   /** Closes so that every partition has its blob: none of an earlier time stays. */
   async closeAll(partitions: number): Promise<void> {
     await this.close();
-    for (let partition = 0; partition < partitions; partition++) {
-      if (!this.#writers.has(partition))
-        await this.#storage.writeText(this.#container, this.#blob(partition), '');
-    }
+    const others = Array.from({ length: partitions }, (_, at) => at).filter((at) => !this.#writers.has(at));
+    await manyAtOnce(others, (at) => this.#storage.writeText(this.#container, this.#blob(at), ''));
   }
 }
 

@@ -118,18 +118,17 @@ export class Changes {
     return stream;
   }
 
+  /** @returns the lines of each wave */
   async close(): Promise<Record<string, number>> {
     const { work, pass, partition } = this.#input;
-    const lines: Record<string, number> = {};
-    for (const [wave, stream] of this.#streams) {
+    const digests = this.#storage.writer(work, workBlob.digests(pass, partition));
+    await digests.write(Buffer.from(this.#digests, 'latin1'));
+    const waves = [...this.#streams].map(async ([wave, stream]) => {
       await stream.close();
       const marks = JSON.stringify(stream.marks);
       await this.#storage.writeText(work, workBlob.marks(pass, partition, wave), marks);
-      lines[wave] = stream.lines;
-    }
-    const digests = this.#storage.writer(work, workBlob.digests(pass, partition));
-    await digests.write(Buffer.from(this.#digests, 'latin1'));
-    await digests.close();
-    return lines;
+    });
+    await Promise.all([...waves, digests.close()]);
+    return Object.fromEntries([...this.#streams].map(([wave, { lines }]) => [wave, lines]));
   }
 }

@@ -63,13 +63,13 @@ export function reconcileActivities({ connections }: Deps) {
     async reconcile(input: ReconcileInput): Promise<PartitionDifference> {
       const { work, pass, partition } = input;
       const storage = connections.storage(input.account);
-      const [sourceEdges, actualEdges] = await Promise.all([
+      const [sourceEdges, actualEdges, desired, actual, filtered] = await Promise.all([
         edgeTableOf(storage, input.sourceEdges),
         edgeTableOf(storage, input.targetSnapshot),
+        allPartitionBytes(storage, work, workBlob.desired(partition)),
+        allPartitionBytes(storage, work, workBlob.actual(pass, partition)),
+        allOwnLines(storage, work, workBlob.filtered(partition)),
       ]);
-      const desired = await allPartitionBytes(storage, work, workBlob.desired(partition));
-      const actual = await allPartitionBytes(storage, work, workBlob.actual(pass, partition));
-      const filtered = await allOwnLines(storage, work, workBlob.filtered(partition));
       const selected =
         input.selected === true ? await allOwnLines(storage, work, workBlob.selected(partition)) : undefined;
       const own = input.own && (await Own.read(storage, input, input.own));
@@ -117,9 +117,11 @@ export function reconcileActivities({ connections }: Deps) {
         }
       }
       counted(metricMeter, 'hubferry_records', desired.length, { stage: 'compare' });
-      await differences.close();
-      await samples?.write(storage, work, workBlob.samples(pass, partition));
-      const lines = await out.close();
+      const [lines] = await Promise.all([
+        out.close(),
+        differences.close(),
+        samples?.write(storage, work, workBlob.samples(pass, partition)),
+      ]);
       if (input.salt !== undefined)
         await writeKeptChanges(storage, { work, pass, partition, salt: input.salt });
       return { ...judge.sum, lines };

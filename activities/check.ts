@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { isLoopbackHost } from '../azure/connections.js';
 import type { Hub } from '../azure/hub.js';
-import { freeTarget, tryLease } from '../azure/owners.js';
+import { forgetTry, tryLease } from '../azure/owners.js';
 import { SHARED_CONTAINER } from '../azure/shared-container.js';
 import type { Storage } from '../azure/storage.js';
 import { checkContainer } from '../registry/containers.js';
@@ -206,7 +206,7 @@ const ENDS_IT = new Set<ErrorCode>([
 /** What an attempt left whose worker died. */
 async function forget(storage: Storage, container: string): Promise<void> {
   await storage.deleteContainer(container);
-  await freeTarget(storage, container, container);
+  await forgetTry(storage, container);
 }
 
 /** Tries one step after the other; what a step throws is its finding. */

@@ -113,6 +113,12 @@ export async function tryLease(storage: Storage, name: string): Promise<void> {
   await freeTarget(storage, name, name);
 }
 
+/** Takes away what is left of a try that was broken off, at whatever point: the blob may have no lease yet, or no name. */
+export async function forgetTry(storage: Storage, name: string): Promise<void> {
+  const seen = await readOwner(storage, name);
+  if (seen !== null) await dropOwner(storage, name, seen);
+}
+
 /** A run's lease of a target: the same for all attempts. */
 function leaseOf(run: string, host: string): string {
   const digest = createHash('sha256').update(`${run} ${host}`).digest('hex');

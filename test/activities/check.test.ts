@@ -34,6 +34,7 @@ async function checked(
     deleteContainer: async (name) => void made.push(`${name} deleted`),
     writeText: async () => true,
     lease: async () => true,
+    readTagged: async () => null,
     deleteBlob: async () => true,
     access: { grant: async () => 'uri' } as unknown as Storage['access'],
   };

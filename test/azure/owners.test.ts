@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   dropOwner,
+  forgetTry,
   freeTarget,
   type Owner,
   ownedHosts,
@@ -122,6 +123,19 @@ describe.each(WAYS)('the owner of a target, with %s', (way) => {
     expect(hosts).toContain(host);
     expect(hosts).not.toContain('hf-check');
   });
+});
+
+it.each([
+  ['before it had a lease', false],
+  ['before it wrote its name', true],
+])('is not one of a try of leases that was broken off %s', async (_when, isLeased) => {
+  const storage = storageOf('a container of its own');
+  const blob = `owners/${host}`;
+  await storage.writeText(SHARED_CONTAINER, blob, '');
+  if (isLeased) await storage.lease(SHARED_CONTAINER, blob, '0b57a88d-15a9-4e3f-8a1c-2f2d3a3d3a3d');
+  await forgetTry(storage, host);
+  expect(await readOwner(storage, host)).toBeNull();
+  await forgetTry(storage, host);
 });
 
 it('is not one that died before it wrote its name', async () => {

@@ -12,6 +12,8 @@ export const LONG = [
   13,
   // The hub takes no module lines: updates of modules ended rejected instead of going by REST.
   38,
+  // Storage refuses the note of a job that was just created: a second export was made for one container.
+  9013,
   // Everybody is killed at once, records are deleted, and a reply breaks off.
   9,
 ];

@@ -31,7 +31,7 @@ interface Figure {
   readonly must: string;
   /** One of each round. */
   readonly measured: readonly number[];
-  readonly unit: '' | 's' | 'MB' | 'calls' | 'events' | 'lines';
+  readonly unit: '' | 's' | 'MB' | 'calls' | 'events';
   readonly holds: boolean | null;
 }
 

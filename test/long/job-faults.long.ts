@@ -161,7 +161,7 @@ async function running(hub: SimulatedHub, wanted: 'import' | 'export'): Promise<
   const job = await until(`an ${wanted} job`, () =>
     hub.jobs
       .list()
-      .find(({ type, status }) => type === wanted && status !== 'completed' && status !== 'failed'),
+      .find(({ type, status }) => type === wanted && (status === 'enqueued' || status === 'running')),
   );
   return job['jobId'] as string;
 }

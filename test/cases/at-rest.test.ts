@@ -35,7 +35,7 @@ const fleet: FleetRecord[] = [
   { deviceId: 'there', moduleId: 'm', authentication: sas },
 ];
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(fleet);
   stand.hub('new').load([{ deviceId: 'there', authentication: sas, desired: { a: 'before' } }]);
 });

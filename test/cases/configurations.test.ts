@@ -18,9 +18,7 @@ beforeAll(async () => {
   stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 type Body = Parameters<SimulatedHub['configurations']['put']>[1];
 

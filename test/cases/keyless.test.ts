@@ -24,12 +24,10 @@ import {
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const theirs = (name: 'old' | 'new') => essence(hub(name).dump()) as Record<string, Record<string, unknown>>;

@@ -7,9 +7,7 @@ beforeAll(async () => {
   stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const LIST = 'GET /devices/{id}/modules';

@@ -5,12 +5,10 @@ import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const APPLY = 'POST /devices/{id}/applyConfigurationContent';

@@ -6,12 +6,10 @@ import { until } from '../support/until.js';
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const plain = (devices: number) => generateFleet({ devices, seed: 1, plain: true });
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);

@@ -55,7 +55,7 @@ describe('where no containers may be made', () => {
     for (const name of [HOME, OLD, NEW]) await service.deleteContainer(name);
   });
   beforeEach(() => {
-    for (const name of ['old', 'new']) stand.hub(name).reset();
+    stand.reset();
     stand.hub('old').load(generateFleet({ devices: 120, seed: 5, plain: true }));
   });
 

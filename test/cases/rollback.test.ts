@@ -10,9 +10,7 @@ beforeAll(async () => {
   stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const fleet: FleetRecord[] = [
   { deviceId: 'gw', iotEdge: true, authentication: keys(1) },

@@ -8,12 +8,10 @@ import { essence, openTestStand, sharedServices, type TestStand, writesOf } from
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);
 const rules = (text: string) => ({ rules: parseRules('rules.yaml', text) });

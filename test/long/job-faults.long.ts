@@ -1,8 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { generateFleet, type JobFault, type SimulatedHub } from '../../simulator/index.js';
-import { type RunReport, resume, runReport, writerIdOf } from '../../workflows/messages.js';
-import { parked } from '../support/parking.js';
+import { type RunReport, resume, runReport } from '../../workflows/messages.js';
+import { endWriters, parked } from '../support/parking.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -14,16 +14,9 @@ beforeAll(async () => {
   stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-afterEach(async () => {
-  // One that a failed test has left must not be in the way of the next.
-  const { host } = stand.config.hubs.get('new') ?? { host: '' };
-  await stand.client.workflow
-    .getHandle(writerIdOf(host))
-    .terminate()
-    .catch(() => undefined);
-});
+afterEach(() => endWriters(stand, 'new'));
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(generateFleet({ devices: 60, seed: 3, plain: true }));
 });
 

@@ -12,7 +12,7 @@ import {
 } from '../../workflows/messages.js';
 import { startEdits } from '../support/edits.js';
 import { keys } from '../support/keys.js';
-import { parked, steppedThrough } from '../support/parking.js';
+import { endWriters, parked, steppedThrough } from '../support/parking.js';
 import {
   essence,
   FAST,
@@ -36,17 +36,10 @@ beforeAll(async () => {
   );
 });
 afterAll(() => stand.close());
-afterEach(async () => {
-  // One that a failed test has left must not be in the way of the next.
-  for (const name of ['new', 'scratch'])
-    await stand.client.workflow
-      .getHandle(writerIdOf(host(name)))
-      .terminate()
-      .catch(() => undefined);
-});
+afterEach(() => endWriters(stand, 'new', 'scratch'));
 beforeEach(() => {
   stand.failEach(null);
-  for (const name of ['old', 'new', 'scratch']) stand.hub(name).reset();
+  stand.reset();
   stand
     .hub('old')
     .load([

@@ -62,7 +62,7 @@ const cases = fc.sample(
 const held = (name: 'old' | 'new') => essence(stand.hub(name).dump());
 
 test.each(cases)('random fleets under $existing and $extra do what the model does', async (one) => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(one.from);
   stand.hub('new').load(one.onto);
   const { existing, extra } = one;

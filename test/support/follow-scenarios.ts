@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(fleet);
   stand.hub('new').load([{ deviceId: 'theirs', authentication: keys(90) }]);
 });

@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { type Parked, type RunReport, resume, runReport } from '../../workflows/messages.js';
+import { type Parked, type RunReport, resume, runReport, writerIdOf } from '../../workflows/messages.js';
 import type { TestStand } from './stand.js';
 import { until } from './until.js';
 
@@ -12,6 +12,17 @@ export async function parked(handle: WorkflowHandle, reason?: Parked['reason']):
       report.outcome === 'parked' && (reason ?? report.parked?.reason) === report.parked?.reason && report
     );
   });
+}
+
+/** Ends what writes to these hubs: a run that a failed test has left must not be in the way of the next. */
+export async function endWriters(stand: TestStand, ...hubs: readonly string[]): Promise<void> {
+  for (const name of hubs) {
+    const { host } = stand.config.hubs.get(name) ?? { host: '' };
+    await stand.client.workflow
+      .getHandle(writerIdOf(host))
+      .terminate()
+      .catch(() => undefined);
+  }
 }
 
 /** Activities whose faults are told at once, and those of a run's end. */

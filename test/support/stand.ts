@@ -59,6 +59,8 @@ export interface TestStand {
   readonly config: Config;
   readonly taskQueue: string;
   hub(name: string): SimulatedHub;
+  /** Makes all hubs as they were at first, but for the jobs they had. */
+  reset(): void;
   /** Holds the next call of an activity until it is released, or cancelled. */
   hold(activity: string): Hold;
   /** Lets the next call of each of these activities fail for good with a code; null: no more. @returns whose did. */
@@ -260,6 +262,9 @@ export async function openTestStand(
       return working.storage;
     },
     hub: (name) => simulator.hub(name),
+    reset: () => {
+      for (const { name } of hubs) simulator.hub(name).reset();
+    },
     hold: (activity) => {
       const reached = gate();
       const released = gate();

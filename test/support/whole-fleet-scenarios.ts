@@ -13,7 +13,7 @@ export function wholeFleetScenarios(records: number, settings: RunSettings, pati
   });
   afterAll(() => stand.close());
   beforeEach(() => {
-    for (const name of ['old', 'new']) stand.hub(name).reset();
+    stand.reset();
     loadWholeFleet(hub('old'), records);
   });
   const hub = (name: 'old' | 'new'): SimulatedHub => stand.hub(name);

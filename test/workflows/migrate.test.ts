@@ -11,9 +11,7 @@ beforeAll(async () => {
   });
 });
 afterAll(() => stand.close());
-beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
-});
+beforeEach(() => stand.reset());
 
 const plain = (devices: number, seed = 1) => generateFleet({ devices, seed, plain: true });
 const importsOf = (report: { jobs: readonly { type: string }[] }) =>

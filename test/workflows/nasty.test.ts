@@ -4,7 +4,7 @@ import { essence, openTestStand, sharedServices, type TestStand } from '../suppo
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
 

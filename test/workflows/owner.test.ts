@@ -31,7 +31,7 @@ afterAll(async () => {
   await stand.close();
 });
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load([1, 2, 3].map((n) => ({ deviceId: `d${n}`, authentication: keys(n) })));
 });
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { SimulatedHub } from '../../simulator/index.js';
-import { type RunReport, resume, writerIdOf } from '../../workflows/messages.js';
+import { type RunReport, resume } from '../../workflows/messages.js';
 import { triesWithin } from '../../workflows/proxies.js';
 import { keys } from '../support/keys.js';
-import { parked, steppedThrough } from '../support/parking.js';
+import { endWriters, parked, steppedThrough } from '../support/parking.js';
 import { essence, FAST, openTestStand, sharedServices, type TestStand } from '../support/stand.js';
 import { until } from '../support/until.js';
 
@@ -12,17 +12,10 @@ beforeAll(async () => {
   stand = await openTestStand(sharedServices(inject));
 });
 afterAll(() => stand.close());
-afterEach(async () => {
-  const { host } = stand.config.hubs.get('new') ?? { host: '' };
-  // One that a failed test has left must not be in the way of the next.
-  await stand.client.workflow
-    .getHandle(writerIdOf(host))
-    .terminate()
-    .catch(() => undefined);
-});
+afterEach(() => endWriters(stand, 'new'));
 beforeEach(() => {
   stand.failEach(null);
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand
     .hub('old')
     .load(Array.from({ length: 20 }, (_, n) => ({ deviceId: `d${n}`, authentication: keys(n) })));

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(generateFleet({ devices: 10, seed: 1, plain: true }));
 });
 

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => stand.close());
 beforeEach(() => {
-  for (const name of ['old', 'new']) stand.hub(name).reset();
+  stand.reset();
   stand.hub('old').load(Array.from({ length: 60 }, (_, index) => ({ deviceId: `secret-place-${index}` })));
 });
 

@@ -9,7 +9,7 @@ const JOBS = { exports: 3, imports: 4 };
 
 let stand: TestStand;
 beforeAll(async () => {
-  stand = await openTestStand(sharedServices(inject), [{ name: 'old' }, { name: 'new' }]);
+  stand = await openTestStand(sharedServices(inject));
   stand.hub('old').load(benchFleet(DEVICES));
 });
 afterAll(() => stand.close());
